@@ -1,0 +1,132 @@
+#include "base/file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+#include "base/error.h"
+
+namespace zhiyin {
+namespace {
+
+// Paths for remove_unfinished_files(): fixed storage, since a signal handler may not allocate.
+constexpr size_t kMaxUnfinished = 16;
+struct UnfinishedSlot {
+  std::atomic<bool> used{false};
+  std::atomic<bool> ready{false};
+  char path[1024];
+};
+std::array<UnfinishedSlot, kMaxUnfinished> unfinished;
+
+void remember_unfinished(const std::string& path) {
+  if (path.size() >= sizeof unfinished[0].path) return;
+  for (UnfinishedSlot& slot : unfinished) {
+    bool expected = false;
+    if (!slot.used.compare_exchange_strong(expected, true)) continue;
+    std::memcpy(slot.path, path.c_str(), path.size() + 1);
+    slot.ready.store(true);
+    return;
+  }
+}
+
+void forget_unfinished(const std::string& path) {
+  for (UnfinishedSlot& slot : unfinished) {
+    if (!slot.ready.load() || path != slot.path) continue;
+    slot.ready.store(false);
+    slot.used.store(false);
+    return;
+  }
+}
+
+}  // namespace
+
+std::string read_file(const std::string& path, uint64_t max_bytes) {
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) {
+    fail(ErrorCode::kNotFound, path, ": is a folder, not a file");
+  }
+  std::FILE* file = std::fopen(path.c_str(), "rb");
+  check(file != nullptr, ErrorCode::kNotFound, path, ": ", std::strerror(errno));
+  std::string bytes;
+  char buffer[1 << 16];
+  size_t got = 0;
+  while ((got = std::fread(buffer, 1, sizeof buffer, file)) > 0) {
+    if (bytes.size() + got > max_bytes) {
+      std::fclose(file);
+      fail(ErrorCode::kFailed, path, ": larger than the ", max_bytes, " bytes allowed here");
+    }
+    bytes.append(buffer, got);
+  }
+  const bool bad = std::ferror(file) != 0;
+  std::fclose(file);
+  check(!bad, ErrorCode::kFailed, path, ": cannot be read: ", std::strerror(errno));
+  return bytes;
+}
+
+bool file_exists(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::is_regular_file(path, error);
+}
+
+AtomicFile::AtomicFile(std::string path)
+    : path_(std::move(path)), temporary_(cat(path_, ".tmp-", getpid())) {
+  file_ = std::fopen(temporary_.c_str(), "wb");
+  check(file_ != nullptr, ErrorCode::kFailed, path_, ": cannot be written: ", std::strerror(errno));
+  remember_unfinished(temporary_);
+}
+
+AtomicFile::~AtomicFile() {
+  if (file_ == nullptr) return;
+  std::fclose(file_);
+  unlink(temporary_.c_str());
+  forget_unfinished(temporary_);
+}
+
+void AtomicFile::write(std::string_view bytes) { write(bytes.data(), bytes.size()); }
+
+void AtomicFile::write(const void* data, size_t size) {
+  if (size == 0) return;
+  check(std::fwrite(data, 1, size, file_) == size, ErrorCode::kFailed, path_,
+        ": cannot be written: ", std::strerror(errno));
+  offset_ += size;
+}
+
+void AtomicFile::seek(uint64_t offset) {
+  check(fseeko(file_, static_cast<off_t>(offset), SEEK_SET) == 0, ErrorCode::kFailed, path_,
+        ": cannot be written: ", std::strerror(errno));
+  offset_ = offset;
+}
+
+void AtomicFile::commit() {
+  const bool flushed = std::fflush(file_) == 0 && fsync(fileno(file_)) == 0;
+  const int flush_error = errno;
+  const bool closed = std::fclose(file_) == 0;
+  file_ = nullptr;
+  if (!flushed || !closed || std::rename(temporary_.c_str(), path_.c_str()) != 0) {
+    const int reason = flushed ? errno : flush_error;
+    unlink(temporary_.c_str());
+    forget_unfinished(temporary_);
+    fail(ErrorCode::kFailed, path_, ": cannot be written: ", std::strerror(reason));
+  }
+  forget_unfinished(temporary_);
+}
+
+void write_file(const std::string& path, std::string_view bytes) {
+  AtomicFile file(path);
+  file.write(bytes);
+  file.commit();
+}
+
+void remove_unfinished_files() noexcept {
+  for (UnfinishedSlot& slot : unfinished) {
+    if (slot.ready.load()) unlink(slot.path);
+  }
+}
+
+}  // namespace zhiyin

@@ -1,0 +1,45 @@
+// Whole files: read, write under a temporary name and rename when whole, list a folder.
+#pragma once
+
+#include <cstdint>
+#include <cstdio>
+#include <string>
+#include <string_view>
+
+namespace zhiyin {
+
+// The bytes of a file. Throws kNotFound with the path and the reason; kFailed beyond max_bytes.
+std::string read_file(const std::string& path, uint64_t max_bytes = uint64_t{4} << 30);
+
+bool file_exists(const std::string& path);
+
+// Writes path.tmp-PID and renames it to path on commit(); without commit() the destructor removes
+// it, so an error or Ctrl-C leaves the old file as it was. Not thread-safe.
+class AtomicFile {
+ public:
+  explicit AtomicFile(std::string path);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  void write(std::string_view bytes);
+  void write(const void* data, size_t size);
+  void seek(uint64_t offset);
+  uint64_t offset() const { return offset_; }
+  // Flushes to disk and renames. Throws kFailed, with the reason, on a full disk.
+  void commit();
+
+ private:
+  std::string path_, temporary_;
+  std::FILE* file_ = nullptr;
+  uint64_t offset_ = 0;
+};
+
+// AtomicFile for a whole text.
+void write_file(const std::string& path, std::string_view bytes);
+
+// Removes the temporary files of every AtomicFile still open; async-signal-safe, for a Ctrl-C
+// handler that is about to end the process.
+void remove_unfinished_files() noexcept;
+
+}  // namespace zhiyin
