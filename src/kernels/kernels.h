@@ -1,0 +1,210 @@
+// The kernel table: every hot loop of zhiyin as a function pointer, one table an instruction set.
+//
+// A kernel works on plain pointers. It sees no tensor, allocates nothing, starts no thread and
+// cannot fail; its caller (src/ops) has checked shapes and splits the work over threads. The table
+// of src/kernels/ref is plain C++ and defines what each kernel computes; avx2, avx512 and amx copy
+// the table before them and replace what they do faster, so a table never has an empty slot.
+//
+// Files of an instruction set are compiled with its flags and include no standard-library
+// templates: an inline function compiled there could be the copy that the linker keeps for all.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "quant/formats.h"
+
+namespace zhiyin {
+
+enum class Isa : uint8_t { kRef, kAvx2, kAvx512, kAmx };
+
+// ---- integer products: weights of 4 to 8 bits against activations of 8 bits -------------------
+
+inline constexpr int kPackRows = 16;   // rows interleaved in one group
+inline constexpr int kQ8Block = 32;    // activations that share a scale
+
+// Activations rounded to 8 bits: q[i] = round(x[i] / scale), scale = max|x| / 127 of each block of
+// 32, and the sum of each block's q, which turns a weight's offset into one multiply a block.
+// cols is a multiple of 32; row r lies at q + r * cols, scales + r * cols / 32, sums likewise.
+struct Q8Rows {
+  int8_t* q;
+  float* scales;
+  int32_t* sums;
+};
+
+// A weight in the packed form of pack_rows: groups of 16 rows, group_bytes apart, so that one
+// vector holds the same four columns of 16 rows and no sum across lanes is needed.
+struct PackedWeight {
+  const uint8_t* data;
+  Format format;  // what it was packed from
+  int64_t rows, cols;
+  int64_t group_bytes;
+};
+
+struct PackedGemmArgs {
+  PackedWeight w;
+  const int8_t* q;        // [tokens, cols]
+  const float* scales;    // [tokens, cols / 32]
+  const int32_t* sums;    // [tokens, cols / 32]
+  int64_t tokens;
+  float* y;               // y[t * y_stride + row]
+  int64_t y_stride;
+  int64_t row_begin, row_end;  // multiples of 16, row_end may be w.rows; only these are written
+};
+
+// ---- dense products ----------------------------------------------------------------------------
+
+inline constexpr int kPanelCols = 32;
+
+// c[m, 0..cols) = a[m, :] . panel + (accumulate ? c : 0). Panels hold 32 columns, unused ones zero.
+// f32: panel[k][32]; bf16: panel[k / 2][32][2], k even. a and c are row-major with strides.
+struct GemmPanelF32Args {
+  const float* a;
+  int64_t a_stride;
+  const float* panel;
+  int64_t k, tokens;
+  float* c;
+  int64_t c_stride;
+  int cols;  // 1..32
+  bool accumulate;
+};
+struct GemmPanelBf16Args {
+  const uint16_t* a;
+  int64_t a_stride;
+  const uint16_t* panel;
+  int64_t k, tokens;
+  float* c;
+  int64_t c_stride;
+  int cols;
+  bool accumulate;
+};
+
+// y[r] = x . w[r] for rows of F32, F16 or BF16 weights.
+struct GemvDenseArgs {
+  Format format;
+  const void* w;
+  int64_t row_stride_bytes;
+  int64_t rows, cols;
+  const float* x;
+  float* y;
+};
+
+// ---- attention over cached keys and values -----------------------------------------------------
+
+inline constexpr int kKvPageTokens = 64;
+
+enum class KvType : uint8_t { kF32, kF16, kQ8_0 };
+
+// One head of keys and values for queries of one sequence. Pages hold 64 tokens:
+// page[token][head_dim] of the KvType (kQ8_0: blocks of 34 bytes as Format::kQ8_0, row after row).
+// Query r sees keys [first[r], last[r]); softmax(scale * q . k) . v with an online softmax in f32.
+// softcap > 0: scores become softcap * tanh(score / softcap).
+struct AttendArgs {
+  KvType type;
+  int64_t head_dim;
+  const void* const* key_pages;    // of this head, page p holds tokens 64p .. 64p + 63
+  const void* const* value_pages;
+  const float* const* q;           // [rows] pointers to head_dim floats
+  float* const* out;               // [rows] pointers to head_dim floats
+  const int64_t* first;            // [rows]
+  const int64_t* last;             // [rows], ascending
+  int64_t rows;
+  float scale, softcap;
+  // Restricts keys to [split_begin, split_end) and leaves out unnormalised, with the row's maximum
+  // and sum in partial[2 * r], partial[2 * r + 1]; nullptr for the whole in one go.
+  int64_t split_begin, split_end;
+  float* partial;
+  float* scratch;                  // attend_scratch_floats(rows, head_dim)
+};
+int64_t attend_scratch_floats(int64_t rows, int64_t head_dim);
+
+// ---- rows ----------------------------------------------------------------------------------------
+
+struct RopeArgs {
+  float* x;                  // one token: [heads][head_dim], in place
+  int64_t heads, head_dim;
+  int64_t rotary_dim;        // <= head_dim, even
+  const float* cos;          // [rotary_dim / 2]
+  const float* sin;          // [rotary_dim / 2]; negate for the inverse rotation
+  bool adjacent;             // pairs (2i, 2i + 1) as GGUF llama; else (i, i + rotary_dim / 2)
+};
+
+struct AdamWArgs {
+  float* parameter;
+  const float* gradient;
+  float* m;
+  float* v;
+  int64_t n;
+  float rate, beta1, beta2, epsilon, weight_decay;
+  float bias1, bias2;        // 1 - beta^step
+  float gradient_scale;      // clipping
+};
+
+struct KernelTable {
+  Isa isa;
+  const char* name;  // "avx512-vnni-bf16"
+  // Whether many tokens at once go through the bf16 panels rather than the integer product.
+  bool prefill_in_bf16;
+
+  // integer products
+  void (*quantize_rows)(const float* x, int64_t x_stride, int64_t rows, int64_t cols, Q8Rows out);
+  // Bytes of a group of 16 rows, 0 where the format has no packed form.
+  int64_t (*packed_group_bytes)(Format format, int64_t cols);
+  // Packs rows (1..16) consecutive rows into one group; missing rows become zeros.
+  void (*pack_rows)(Format format, const uint8_t* source, int64_t row_bytes, int rows, int64_t cols,
+                    uint8_t* target);
+  void (*gemm_packed)(const PackedGemmArgs& args);
+
+  // dense products
+  void (*gemm_panel_f32)(const GemmPanelF32Args& args);
+  void (*gemm_panel_bf16)(const GemmPanelBf16Args& args);
+  void (*gemv_dense)(const GemvDenseArgs& args);
+  // panel[k][32] from 32 rows of k floats (cols < 32: the rest zero); the bf16 twin rounds.
+  void (*panel_from_rows_f32)(const float* rows, int64_t stride, int cols, int64_t k, float* panel);
+  void (*panel_from_rows_bf16)(const float* rows, int64_t stride, int cols, int64_t k,
+                               uint16_t* panel);
+  // Decodes n elements of a weight row.
+  void (*unpack)(Format format, const void* source, float* target, int64_t n);
+
+  // attention
+  void (*attend)(const AttendArgs& args);
+
+  // rows and elements; y may alias x
+  float (*dot)(const float* a, const float* b, int64_t n);
+  void (*axpy)(float alpha, const float* x, float* y, int64_t n);     // y += alpha x
+  void (*scale)(float alpha, const float* x, float* y, int64_t n);    // y = alpha x
+  void (*add)(const float* a, const float* b, float* y, int64_t n);
+  void (*mul)(const float* a, const float* b, float* y, int64_t n);
+  // y = x * rsqrt(mean(x^2) + epsilon) * w (Zhang and Sennrich 2019); returns the rsqrt factor.
+  float (*rms_norm)(const float* x, const float* w, float epsilon, float* y, int64_t n);
+  void (*rope)(const RopeArgs& args);
+  void (*silu)(const float* x, float* y, int64_t n);
+  // y = silu(gate) * up (Shazeer 2020)
+  void (*swiglu)(const float* gate, const float* up, float* y, int64_t n);
+  // d_gate, d_up from dy
+  void (*swiglu_backward)(const float* gate, const float* up, const float* dy, float* d_gate,
+                          float* d_up, int64_t n);
+  float (*max)(const float* x, int64_t n);
+  // y = exp(x - shift), returns the sum
+  float (*exp_sum)(const float* x, float shift, float* y, int64_t n);
+  void (*softmax)(const float* x, float scale, float* y, int64_t n);
+  void (*adamw)(const AdamWArgs& args);
+
+  // conversions
+  void (*f32_to_f16)(const float* x, uint16_t* y, int64_t n);
+  void (*f16_to_f32)(const uint16_t* x, float* y, int64_t n);
+  void (*f32_to_bf16)(const float* x, uint16_t* y, int64_t n);
+  void (*bf16_to_f32)(const uint16_t* x, float* y, int64_t n);
+};
+
+// The table of an instruction set, or nullptr when this CPU or this build lacks it.
+const KernelTable* kernel_table(Isa isa);
+
+// The fastest table this CPU runs.
+const KernelTable& best_kernel_table();
+
+// The table named as in ZHIYIN_ISA: ref, avx2, avx512, amx. Throws kUsage on an unknown name and
+// kUnsupported, naming what the CPU lacks, on one that cannot run here.
+const KernelTable& kernel_table_named(const char* name);
+
+}  // namespace zhiyin
