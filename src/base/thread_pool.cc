@@ -1,0 +1,151 @@
+#include "base/thread_pool.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <fstream>
+#include <set>
+#include <thread>
+#include <vector>
+
+#include "base/cat.h"
+
+namespace zhiyin {
+namespace {
+
+// About 30 µs of spinning: longer than the gap between two operations of a forward pass.
+constexpr int kSpins = 4000;
+
+void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
+
+thread_local bool inside_loop = false;
+
+}  // namespace
+
+struct ThreadPool::Workers {
+  std::vector<std::thread> threads;
+  std::mutex one_loop;  // held by the thread whose loop runs
+
+  std::mutex parking;
+  std::condition_variable wake;
+  std::atomic<int> parked{0};
+
+  std::atomic<uint64_t> generation{0};
+  std::atomic<bool> stop{false};
+  Loop loop;
+  alignas(64) std::atomic<int64_t> next{0};
+  alignas(64) std::atomic<int> running{0};
+  std::mutex failing;
+  std::exception_ptr failure;
+
+  void work() {
+    inside_loop = true;
+    const Loop mine = loop;
+    try {
+      for (;;) {
+        const int64_t begin = next.fetch_add(mine.grain, std::memory_order_relaxed);
+        if (begin >= mine.n) break;
+        mine.call(mine.body, begin, std::min(begin + mine.grain, mine.n));
+      }
+    } catch (...) {
+      next.store(mine.n, std::memory_order_relaxed);
+      const std::lock_guard lock(failing);
+      if (!failure) failure = std::current_exception();
+    }
+    inside_loop = false;
+  }
+
+  void worker() {
+    uint64_t seen = 0;
+    for (;;) {
+      for (int i = 0; i < kSpins && generation.load(std::memory_order_acquire) == seen; ++i)
+        pause();
+      if (generation.load(std::memory_order_acquire) == seen) {
+        std::unique_lock lock(parking);
+        parked.fetch_add(1);
+        wake.wait(lock, [&] { return generation.load() != seen; });
+        parked.fetch_sub(1);
+      }
+      seen = generation.load(std::memory_order_acquire);
+      if (stop.load()) return;
+      work();
+      running.fetch_sub(1, std::memory_order_acq_rel);
+    }
+  }
+
+  void start_generation() {
+    generation.fetch_add(1);
+    if (parked.load() > 0) {
+      const std::lock_guard lock(parking);
+      wake.notify_all();
+    }
+  }
+};
+
+ThreadPool::ThreadPool(int threads)
+    : threads_(threads > 0 ? threads : physical_cores()), workers_(std::make_unique<Workers>()) {
+  for (int i = 1; i < threads_; ++i) {
+    workers_->threads.emplace_back([w = workers_.get()] { w->worker(); });
+  }
+}
+
+ThreadPool::~ThreadPool() {
+  workers_->stop.store(true);
+  workers_->start_generation();
+  for (std::thread& thread : workers_->threads) thread.join();
+}
+
+void ThreadPool::run(const Loop& loop) {
+  Workers& w = *workers_;
+  if (inside_loop || !w.one_loop.try_lock()) {
+    for (int64_t begin = 0; begin < loop.n; begin += loop.grain) {
+      loop.call(loop.body, begin, std::min(begin + loop.grain, loop.n));
+    }
+    return;
+  }
+  const std::lock_guard lock(w.one_loop, std::adopt_lock);
+  w.loop = loop;
+  w.next.store(0, std::memory_order_relaxed);
+  w.running.store(threads_ - 1, std::memory_order_relaxed);
+  w.start_generation();
+  w.work();
+  for (int i = 0; w.running.load(std::memory_order_acquire) > 0; ++i) {
+    // Another process may hold a worker's core; then waiting hot only delays it.
+    if (i < kSpins) {
+      pause();
+    } else {
+      std::this_thread::yield();
+    }
+  }
+  if (w.failure) {
+    std::rethrow_exception(std::exchange(w.failure, nullptr));
+  }
+}
+
+int physical_cores() {
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) {
+    return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  }
+  std::set<std::pair<int, int>> cores;
+  int cpus = 0;
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (!CPU_ISSET(cpu, &allowed)) continue;
+    ++cpus;
+    const std::string topology = cat("/sys/devices/system/cpu/cpu", cpu, "/topology/");
+    int package = -1, core = -1;
+    std::ifstream(topology + "physical_package_id") >> package;
+    std::ifstream(topology + "core_id") >> core;
+    if (core < 0) return std::max(1, cpus);
+    cores.emplace(package, core);
+  }
+  return std::max(1, static_cast<int>(cores.size()));
+}
+
+}  // namespace zhiyin

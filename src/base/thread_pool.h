@@ -1,0 +1,59 @@
+// Threads that wait for short loops. Between loops a worker spins for some microseconds, since the
+// next operation of a forward pass follows at once, and then parks.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <type_traits>
+
+namespace zhiyin {
+
+class ThreadPool {
+ public:
+  // threads counts the caller; 1 means no worker. 0: one thread a physical core.
+  explicit ThreadPool(int threads = 0);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  int threads() const { return threads_; }
+
+  // Calls body(begin, end) over [0, n) in chunks of `grain` that free threads fetch one after the
+  // other, and returns when all are done. Which thread runs a chunk is open, what a chunk covers is
+  // not, so results do not depend on the number of threads. With one chunk, inside another loop of
+  // the same pool, or while another thread uses the pool, it runs on the caller. The first
+  // exception of a body is thrown again here.
+  template <typename Body>
+  void parallel_for(int64_t n, int64_t grain, Body&& body) {
+    if (n <= 0) return;
+    if (n <= grain || threads_ == 1) {
+      body(int64_t{0}, n);
+      return;
+    }
+    using BodyType = std::remove_reference_t<Body>;
+    run({n, grain, const_cast<void*>(static_cast<const void*>(&body)),
+         [](void* b, int64_t begin, int64_t end) { (*static_cast<BodyType*>(b))(begin, end); }});
+  }
+
+ private:
+  struct Loop {
+    int64_t n = 0;
+    int64_t grain = 1;
+    void* body = nullptr;
+    void (*call)(void*, int64_t, int64_t) = nullptr;
+  };
+  struct Workers;
+
+  void run(const Loop& loop);
+
+  int threads_;
+  std::unique_ptr<Workers> workers_;
+};
+
+// Physical cores this process may run on; hyper-threads of a core count once.
+int physical_cores();
+
+}  // namespace zhiyin
