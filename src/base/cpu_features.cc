@@ -33,8 +33,8 @@ Registers cpuid(unsigned leaf, unsigned subleaf = 0) {
 }
 
 // State components in XCR0: the registers that the operating system saves.
-constexpr uint64_t kYmmState = 0x6;      // SSE, AVX
-constexpr uint64_t kZmmState = 0xe6;     // + opmask, upper halves, zmm16-31
+constexpr uint64_t kYmmState = 0x6;       // SSE, AVX
+constexpr uint64_t kZmmState = 0xe6;      // + opmask, upper halves, zmm16-31
 constexpr uint64_t kTileState = 0x60000;  // tile configuration, tile data
 
 struct FeatureRow {
@@ -72,7 +72,8 @@ uint64_t saved_states() {
   return uint64_t{high} << 32 | low;
 }
 
-// Linux gives a process the 8 KiB of tile registers only when it asks (Documentation/arch/x86/xstate).
+// Linux gives a process the 8 KiB of tile registers only when it asks
+// (Documentation/arch/x86/xstate).
 bool tiles_permitted() {
   constexpr int kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
   constexpr int kTileData = 18;

@@ -20,8 +20,8 @@ enum class Isa : uint8_t { kRef, kAvx2, kAvx512, kAmx };
 
 // ---- integer products: weights of 4 to 8 bits against activations of 8 bits -------------------
 
-inline constexpr int kPackRows = 16;   // rows interleaved in one group
-inline constexpr int kQ8Block = 32;    // activations that share a scale
+inline constexpr int kPackRows = 16;  // rows interleaved in one group
+inline constexpr int kQ8Block = 32;   // activations that share a scale
 
 // Activations rounded to 8 bits: q[i] = round(x[i] / scale), scale = max|x| / 127 of each block of
 // 32, and the sum of each block's q, which turns a weight's offset into one multiply a block.
@@ -43,11 +43,11 @@ struct PackedWeight {
 
 struct PackedGemmArgs {
   PackedWeight w;
-  const int8_t* q;        // [tokens, cols]
-  const float* scales;    // [tokens, cols / 32]
-  const int32_t* sums;    // [tokens, cols / 32]
+  const int8_t* q;      // [tokens, cols]
+  const float* scales;  // [tokens, cols / 32]
+  const int32_t* sums;  // [tokens, cols / 32]
   int64_t tokens;
-  float* y;               // y[t * y_stride + row]
+  float* y;  // y[t * y_stride + row]
   int64_t y_stride;
   int64_t row_begin, row_end;  // multiples of 16, row_end may be w.rows; only these are written
 };
@@ -96,37 +96,41 @@ inline constexpr int kKvPageTokens = 64;
 enum class KvType : uint8_t { kF32, kF16, kQ8_0 };
 
 // One head of keys and values for queries of one sequence. Pages hold 64 tokens:
-// page[token][head_dim] of the KvType (kQ8_0: blocks of 34 bytes as Format::kQ8_0, row after row).
+// page[token][head_dim] of the KvType (kQ8_0: blocks of 34 bytes as Format::kQ8_0, row after row;
+// head_dim a multiple of 32). head_dim is even. Pages that no row sees are never touched and may be
+// nullptr; tokens that no row sees may hold anything. A row that sees no key gives zeros.
 // Query r sees keys [first[r], last[r]); softmax(scale * q . k) . v with an online softmax in f32.
 // softcap > 0: scores become softcap * tanh(score / softcap).
 struct AttendArgs {
   KvType type;
   int64_t head_dim;
-  const void* const* key_pages;    // of this head, page p holds tokens 64p .. 64p + 63
+  const void* const* key_pages;  // of this head, page p holds tokens 64p .. 64p + 63
   const void* const* value_pages;
-  const float* const* q;           // [rows] pointers to head_dim floats
-  float* const* out;               // [rows] pointers to head_dim floats
-  const int64_t* first;            // [rows]
-  const int64_t* last;             // [rows], ascending
+  const float* const* q;  // [rows] pointers to head_dim floats
+  float* const* out;      // [rows] pointers to head_dim floats
+  const int64_t* first;   // [rows]
+  const int64_t* last;    // [rows], ascending
   int64_t rows;
   float scale, softcap;
   // Restricts keys to [split_begin, split_end) and leaves out unnormalised, with the row's maximum
-  // and sum in partial[2 * r], partial[2 * r + 1]; nullptr for the whole in one go.
+  // and sum in partial[2 * r], partial[2 * r + 1] (-inf and 0 where it sees none); nullptr for the
+  // whole in one go.
   int64_t split_begin, split_end;
   float* partial;
-  float* scratch;                  // attend_scratch_floats(rows, head_dim)
+  float* scratch;  // attend_scratch_floats(rows, head_dim)
 };
 int64_t attend_scratch_floats(int64_t rows, int64_t head_dim);
 
-// ---- rows ----------------------------------------------------------------------------------------
+// ---- rows
+// ----------------------------------------------------------------------------------------
 
 struct RopeArgs {
-  float* x;                  // one token: [heads][head_dim], in place
+  float* x;  // one token: [heads][head_dim], in place
   int64_t heads, head_dim;
-  int64_t rotary_dim;        // <= head_dim, even
-  const float* cos;          // [rotary_dim / 2]
-  const float* sin;          // [rotary_dim / 2]; negate for the inverse rotation
-  bool adjacent;             // pairs (2i, 2i + 1) as GGUF llama; else (i, i + rotary_dim / 2)
+  int64_t rotary_dim;  // <= head_dim, even
+  const float* cos;    // [rotary_dim / 2]
+  const float* sin;    // [rotary_dim / 2]; negate for the inverse rotation
+  bool adjacent;       // pairs (2i, 2i + 1) as GGUF llama; else (i, i + rotary_dim / 2)
 };
 
 struct AdamWArgs {
@@ -136,8 +140,8 @@ struct AdamWArgs {
   float* v;
   int64_t n;
   float rate, beta1, beta2, epsilon, weight_decay;
-  float bias1, bias2;        // 1 - beta^step
-  float gradient_scale;      // clipping
+  float bias1, bias2;    // 1 - beta^step
+  float gradient_scale;  // clipping
 };
 
 struct KernelTable {
@@ -171,8 +175,8 @@ struct KernelTable {
 
   // rows and elements; y may alias x
   float (*dot)(const float* a, const float* b, int64_t n);
-  void (*axpy)(float alpha, const float* x, float* y, int64_t n);     // y += alpha x
-  void (*scale)(float alpha, const float* x, float* y, int64_t n);    // y = alpha x
+  void (*axpy)(float alpha, const float* x, float* y, int64_t n);   // y += alpha x
+  void (*scale)(float alpha, const float* x, float* y, int64_t n);  // y = alpha x
   void (*add)(const float* a, const float* b, float* y, int64_t n);
   void (*mul)(const float* a, const float* b, float* y, int64_t n);
   // y = x * rsqrt(mean(x^2) + epsilon) * w (Zhang and Sennrich 2019); returns the rsqrt factor.
@@ -195,6 +199,8 @@ struct KernelTable {
   void (*f16_to_f32)(const uint16_t* x, float* y, int64_t n);
   void (*f32_to_bf16)(const float* x, uint16_t* y, int64_t n);
   void (*bf16_to_f32)(const uint16_t* x, float* y, int64_t n);
+  // n a multiple of 32, into blocks of 34 bytes as Format::kQ8_0 packs them.
+  void (*quantize_q8_0)(const float* x, void* y, int64_t n);
 };
 
 // The table of an instruction set, or nullptr when this CPU or this build lacks it.

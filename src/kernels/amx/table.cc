@@ -1,0 +1,13 @@
+#include "kernels/amx/kernels_amx.h"
+#include "kernels/avx512/kernels_avx512.h"
+
+namespace zhiyin::amx {
+
+KernelTable make_table() {
+  KernelTable table = avx512::make_table();
+  table.isa = Isa::kAmx;
+  table.name = "amx-int8-bf16";
+  return table;
+}
+
+}  // namespace zhiyin::amx

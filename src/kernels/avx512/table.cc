@@ -1,0 +1,13 @@
+#include "kernels/avx2/kernels_avx2.h"
+#include "kernels/avx512/kernels_avx512.h"
+
+namespace zhiyin::avx512 {
+
+KernelTable make_table() {
+  KernelTable table = avx2::make_table();
+  table.isa = Isa::kAvx512;
+  table.name = "avx512-vnni-bf16";
+  return table;
+}
+
+}  // namespace zhiyin::avx512

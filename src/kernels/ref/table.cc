@@ -1,0 +1,43 @@
+#include "kernels/ref/kernels_ref.h"
+
+namespace zhiyin::ref {
+
+KernelTable make_table() {
+  return {
+      .isa = Isa::kRef,
+      .name = "ref",
+      .prefill_in_bf16 = false,
+      .quantize_rows = quantize_rows,
+      .packed_group_bytes = packed_group_bytes,
+      .pack_rows = pack_rows,
+      .gemm_packed = gemm_packed,
+      .gemm_panel_f32 = gemm_panel_f32,
+      .gemm_panel_bf16 = gemm_panel_bf16,
+      .gemv_dense = gemv_dense,
+      .panel_from_rows_f32 = panel_from_rows_f32,
+      .panel_from_rows_bf16 = panel_from_rows_bf16,
+      .unpack = unpack,
+      .attend = attend,
+      .dot = dot,
+      .axpy = axpy,
+      .scale = scale,
+      .add = add,
+      .mul = mul,
+      .rms_norm = rms_norm,
+      .rope = rope,
+      .silu = silu,
+      .swiglu = swiglu,
+      .swiglu_backward = swiglu_backward,
+      .max = max,
+      .exp_sum = exp_sum,
+      .softmax = softmax,
+      .adamw = adamw,
+      .f32_to_f16 = f32_to_f16,
+      .f16_to_f32 = f16_to_f32,
+      .f32_to_bf16 = f32_to_bf16,
+      .bf16_to_f32 = bf16_to_f32,
+      .quantize_q8_0 = quantize_q8_0,
+  };
+}
+
+}  // namespace zhiyin::ref
