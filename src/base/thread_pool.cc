@@ -7,6 +7,7 @@
 #include <fstream>
 #include <set>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/cat.h"
