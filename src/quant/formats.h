@@ -8,21 +8,34 @@
 #include <span>
 #include <string_view>
 
+#include "quant/half.h"
+
 namespace zhiyin {
 
 enum class Format : uint8_t {
-  kF32, kF16, kBF16,
-  kQ4_0, kQ4_1, kQ5_0, kQ5_1, kQ8_0,
-  kQ2_K, kQ3_K, kQ4_K, kQ5_K, kQ6_K,
-  kIQ4_NL, kIQ4_XS,
+  kF32,
+  kF16,
+  kBF16,
+  kQ4_0,
+  kQ4_1,
+  kQ5_0,
+  kQ5_1,
+  kQ8_0,
+  kQ2_K,
+  kQ3_K,
+  kQ4_K,
+  kQ5_K,
+  kQ6_K,
+  kIQ4_NL,
+  kIQ4_XS,
 };
 inline constexpr int kFormatCount = 15;
 
 struct FormatInfo {
   Format format;
-  const char* name;      // as ggml and users write it: "Q4_K"
-  uint32_t ggml_type;    // number in a GGUF tensor info
-  int block;             // elements a block; cols must be a multiple
+  const char* name;    // as ggml and users write it: "Q4_K"
+  uint32_t ggml_type;  // number in a GGUF tensor info
+  int block;           // elements a block; cols must be a multiple
   int block_bytes;
   // One row of n elements, n a multiple of block. Bit-exact with ggml.
   void (*unpack)(const void* source, float* target, int64_t n);
@@ -42,11 +55,5 @@ const FormatInfo* find_format(std::string_view name);  // case-insensitive
 
 // Bytes of a row of cols elements. Throws kUnsupported when cols is no multiple of the block.
 int64_t row_bytes(Format format, int64_t cols);
-
-// IEEE half and bfloat16, rounding to nearest even.
-float half_to_float(uint16_t half);
-uint16_t float_to_half(float value);
-float bfloat16_to_float(uint16_t value);
-uint16_t float_to_bfloat16(float value);
 
 }  // namespace zhiyin

@@ -1,0 +1,236 @@
+// Q4_0, Q4_1, Q5_0, Q5_1, Q8_0: 32 elements with one scale, and for the _1 formats a min.
+#include <algorithm>
+#include <cfloat>
+#include <cmath>
+
+#include "quant/blocks.h"
+#include "quant/half.h"
+#include "quant/rows.h"
+#include "quant/search.h"
+
+namespace zhiyin {
+namespace {
+
+constexpr int kHalf = kBlock / 2;
+
+// The two layouts of 32 codes: nibbles, and nibbles with a fifth bit apart.
+
+template <typename Block>
+ZY_INLINE void store_nibbles(const uint8_t* codes, Block* block) {
+  for (int j = 0; j < kHalf; ++j) {
+    block->qs[j] = static_cast<uint8_t>((codes[j] & 15) | (codes[j + kHalf] & 15) << 4);
+  }
+  if constexpr (requires { block->qh; }) {
+    uint32_t fifth = 0;
+    for (int j = 0; j < kBlock; ++j) fifth |= ((codes[j] >> 4) & 1u) << j;
+    std::memcpy(block->qh, &fifth, sizeof fifth);
+  }
+}
+
+template <typename Block>
+ZY_INLINE void load_nibbles(const Block& block, uint8_t* codes) {
+  for (int j = 0; j < kHalf; ++j) {
+    codes[j] = block.qs[j] & 15;
+    codes[j + kHalf] = block.qs[j] >> 4;
+  }
+  if constexpr (requires { block.qh; }) {
+    uint32_t fifth;
+    std::memcpy(&fifth, block.qh, sizeof fifth);
+    for (int j = 0; j < kBlock; ++j) codes[j] |= static_cast<uint8_t>(((fifth >> j) & 1) << 4);
+  }
+}
+
+template <typename Block>
+constexpr int kMaxCode = requires(Block block) { block.qh; } ? 31 : 15;
+
+// Truncates; NaN becomes 0.
+ZY_INLINE uint8_t truncate_to_code(float value, int max_code) {
+  const float top = static_cast<float>(max_code);
+  value = value < top ? value : top;
+  value = value > 0 ? value : 0;
+  return static_cast<uint8_t>(static_cast<int>(value));
+}
+
+ZY_INLINE float inverse_or_zero(float d) { return d != 0 ? 1.0f / d : 0.0f; }
+
+// Mean square of a row, from which the importance of an element's neighbours is reckoned.
+float mean_square(const float* x, int64_t n) {
+  float sum = 0;
+  for (int64_t i = 0; i < n; ++i) sum += x[i] * x[i];
+  return sum / static_cast<float>(n);
+}
+
+// Fills x and w, in lanes, with `count` blocks and the weights of their errors.
+ZY_INLINE void load_weighted(const float* blocks, const float* importance, float sigma2, int count,
+                             Floats (&x)[kBlock], Floats (&w)[kBlock]) {
+  load_lanes(blocks, x, count);
+  load_lanes(importance, w, count);
+  for (int i = 0; i < kBlock; ++i) w[i] *= square_root(sigma2 + x[i] * x[i]);
+}
+
+// x = d * (q - offset): d puts the extreme on code 0.
+template <typename Block>
+ZY_INLINE void pack_symmetric(const float* x, void* target, int64_t n, const float* importance) {
+  constexpr int kOffset = (kMaxCode<Block> + 1) / 2;
+  auto* block = static_cast<Block*>(target);
+  if (importance == nullptr) {
+    for (; n > 0; n -= kBlock, x += kBlock, ++block) {
+      float magnitude = 0, extreme = 0;
+      for (int j = 0; j < kBlock; ++j) {
+        const float size = std::fabs(x[j]);
+        if (magnitude < size) {
+          magnitude = size;
+          extreme = x[j];
+        }
+      }
+      const float d = extreme / -kOffset;
+      const float inverse = inverse_or_zero(d);
+      uint8_t codes[kBlock];
+      for (int j = 0; j < kBlock; ++j) {
+        codes[j] = truncate_to_code(x[j] * inverse + (kOffset + 0.5f), kMaxCode<Block>);
+      }
+      block->d = float_to_half(d);
+      store_nibbles(codes, block);
+    }
+    return;
+  }
+  const float sigma2 = mean_square(x, n);
+  for (int64_t left = n / kBlock; left > 0; left -= kLanes) {
+    const int count = static_cast<int>(std::min<int64_t>(left, kLanes));
+    Floats lanes[kBlock], weights[kBlock];
+    load_weighted(x, importance, sigma2, count, lanes, weights);
+    SymmetricFit<kBlock> fit;
+    fit_symmetric(lanes, weights, kOffset, &fit);
+    for (int k = 0; k < count; ++k, ++block) {
+      block->d = float_to_half(fit.scale[k]);
+      store_nibbles(fit.codes + k * kBlock, block);
+    }
+    x += kLanes * kBlock;
+    importance += kLanes * kBlock;
+  }
+}
+
+// x = d * q + m: m is the smallest element, d puts the largest on the last code.
+template <typename Block>
+ZY_INLINE void pack_affine(const float* x, void* target, int64_t n, const float* importance) {
+  auto* block = static_cast<Block*>(target);
+  if (importance == nullptr) {
+    for (; n > 0; n -= kBlock, x += kBlock, ++block) {
+      float low = FLT_MAX, high = -FLT_MAX;
+      for (int j = 0; j < kBlock; ++j) {
+        low = x[j] < low ? x[j] : low;
+        high = x[j] > high ? x[j] : high;
+      }
+      const float d = (high - low) / kMaxCode<Block>;
+      const float inverse = inverse_or_zero(d);
+      uint8_t codes[kBlock];
+      for (int j = 0; j < kBlock; ++j) {
+        codes[j] = truncate_to_code((x[j] - low) * inverse + 0.5f, kMaxCode<Block>);
+      }
+      block->d = float_to_half(d);
+      block->m = float_to_half(low);
+      store_nibbles(codes, block);
+    }
+    return;
+  }
+  constexpr AffineSearch kSearch{kMaxCode<Block>, -0.9f, 0.05f, 36, false};
+  const float sigma2 = mean_square(x, n);
+  for (int64_t left = n / kBlock; left > 0; left -= kLanes) {
+    const int count = static_cast<int>(std::min<int64_t>(left, kLanes));
+    Floats lanes[kBlock], weights[kBlock];
+    load_weighted(x, importance, sigma2, count, lanes, weights);
+    AffineFit<kBlock> fit;
+    fit_affine(lanes, weights, kSearch, &fit);
+    for (int k = 0; k < count; ++k, ++block) {
+      block->d = float_to_half(fit.scale[k]);
+      block->m = float_to_half(-fit.min[k]);
+      store_nibbles(fit.codes + k * kBlock, block);
+    }
+    x += kLanes * kBlock;
+    importance += kLanes * kBlock;
+  }
+}
+
+template <typename Block>
+ZY_INLINE void unpack_symmetric(const void* source, float* __restrict y, int64_t n) {
+  constexpr int kOffset = (kMaxCode<Block> + 1) / 2;
+  const auto* block = static_cast<const Block*>(source);
+  for (; n > 0; n -= kBlock, y += kBlock, ++block) {
+    const float d = half_to_float(block->d);
+    uint8_t codes[kBlock];
+    load_nibbles(*block, codes);
+    for (int j = 0; j < kBlock; ++j) y[j] = static_cast<float>(codes[j] - kOffset) * d;
+  }
+}
+
+template <typename Block>
+ZY_INLINE void unpack_affine(const void* source, float* __restrict y, int64_t n) {
+  const auto* block = static_cast<const Block*>(source);
+  for (; n > 0; n -= kBlock, y += kBlock, ++block) {
+    const float d = half_to_float(block->d);
+    const float m = half_to_float(block->m);
+    uint8_t codes[kBlock];
+    load_nibbles(*block, codes);
+    for (int j = 0; j < kBlock; ++j) y[j] = static_cast<float>(codes[j]) * d + m;
+  }
+}
+
+// Ties away from zero; what no code can hold (NaN, infinities) becomes 0.
+ZY_INLINE int8_t round_to_int8(float value) {
+  value = value >= -127.5f && value <= 127.5f ? value : 0.0f;
+  const int whole = static_cast<int>(value);
+  const float rest = value - static_cast<float>(whole);
+  return static_cast<int8_t>(whole + (rest >= 0.5f ? 1 : 0) - (rest <= -0.5f ? 1 : 0));
+}
+
+}  // namespace
+
+ZY_ROW_FUNCTION void unpack_q4_0(const void* source, float* y, int64_t n) {
+  unpack_symmetric<BlockQ4_0>(source, y, n);
+}
+ZY_ROW_FUNCTION void pack_q4_0(const float* x, void* target, int64_t n, const float* importance) {
+  pack_symmetric<BlockQ4_0>(x, target, n, importance);
+}
+ZY_ROW_FUNCTION void unpack_q4_1(const void* source, float* y, int64_t n) {
+  unpack_affine<BlockQ4_1>(source, y, n);
+}
+ZY_ROW_FUNCTION void pack_q4_1(const float* x, void* target, int64_t n, const float* importance) {
+  pack_affine<BlockQ4_1>(x, target, n, importance);
+}
+ZY_ROW_FUNCTION void unpack_q5_0(const void* source, float* y, int64_t n) {
+  unpack_symmetric<BlockQ5_0>(source, y, n);
+}
+ZY_ROW_FUNCTION void pack_q5_0(const float* x, void* target, int64_t n, const float* importance) {
+  pack_symmetric<BlockQ5_0>(x, target, n, importance);
+}
+ZY_ROW_FUNCTION void unpack_q5_1(const void* source, float* y, int64_t n) {
+  unpack_affine<BlockQ5_1>(source, y, n);
+}
+ZY_ROW_FUNCTION void pack_q5_1(const float* x, void* target, int64_t n, const float* importance) {
+  pack_affine<BlockQ5_1>(x, target, n, importance);
+}
+
+ZY_ROW_FUNCTION void unpack_q8_0(const void* source, float* __restrict y, int64_t n) {
+  const auto* block = static_cast<const BlockQ8_0*>(source);
+  for (; n > 0; n -= kBlock, y += kBlock, ++block) {
+    const float d = half_to_float(block->d);
+    for (int j = 0; j < kBlock; ++j) y[j] = static_cast<float>(block->qs[j]) * d;
+  }
+}
+
+ZY_ROW_FUNCTION void pack_q8_0(const float* x, void* target, int64_t n, const float*) {
+  auto* __restrict block = static_cast<BlockQ8_0*>(target);
+  for (; n > 0; n -= kBlock, x += kBlock, ++block) {
+    float magnitude = 0;
+    for (int j = 0; j < kBlock; ++j) {
+      const float size = std::fabs(x[j]);
+      magnitude = magnitude > size ? magnitude : size;
+    }
+    const float d = magnitude / 127;
+    const float inverse = inverse_or_zero(d);
+    block->d = float_to_half(d);
+    for (int j = 0; j < kBlock; ++j) block->qs[j] = round_to_int8(x[j] * inverse);
+  }
+}
+
+}  // namespace zhiyin
