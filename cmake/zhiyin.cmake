@@ -1,5 +1,5 @@
 # The few functions that every folder's CMakeLists.txt uses. A folder is one target; DEPENDS names
-# exactly the folders it may include (tools/check_layers.py checks the includes against the rule).
+# exactly the folders it may include (tests/tools/layout_test.cc holds the includes against the rule).
 
 add_library(zy_flags INTERFACE)
 target_compile_features(zy_flags INTERFACE cxx_std_20)
