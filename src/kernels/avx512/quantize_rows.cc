@@ -1,0 +1,45 @@
+#include <immintrin.h>
+
+#include "kernels/avx512/kernels_avx512.h"
+
+namespace zhiyin::avx512 {
+namespace {
+
+constexpr float kTinyMax = 1e-35f;  // as in ref
+
+void quantize_block(const float* x, int8_t* q, float* scale, int32_t* sum) {
+  const __m512 x0 = _mm512_loadu_ps(x), x1 = _mm512_loadu_ps(x + 16);
+  const __m512i magnitude = _mm512_set1_epi32(0x7FFFFFFF);
+  // Compared as integers, a NaN is larger than every number and stays.
+  const __m512i max_bits = _mm512_max_epu32(_mm512_and_si512(_mm512_castps_si512(x0), magnitude),
+                                            _mm512_and_si512(_mm512_castps_si512(x1), magnitude));
+  const uint32_t bits = _mm512_reduce_max_epu32(max_bits);
+  float max;
+  __builtin_memcpy(&max, &bits, sizeof(max));
+  const bool zero = max < kTinyMax;
+  const __m512 inverse = _mm512_set1_ps(zero ? 0.0f : 127.0f / max);
+  *scale = zero ? 0.0f : max / 127.0f;
+  const __m128i q0 = _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(_mm512_mul_ps(x0, inverse)));
+  const __m128i q1 = _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(_mm512_mul_ps(x1, inverse)));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(q), q0);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(q + 16), q1);
+  const __m128i ones = _mm_set1_epi8(1);
+  const __m128i four = _mm_dpbusd_epi32(_mm_dpbusd_epi32(_mm_setzero_si128(), ones, q0), ones, q1);
+  const __m128i two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4E));
+  *sum = _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 0xB1)));
+}
+
+}  // namespace
+
+void quantize_rows(const float* x, int64_t x_stride, int64_t rows, int64_t cols, Q8Rows out) {
+  const int64_t blocks = cols / kQ8Block;
+  for (int64_t row = 0; row < rows; ++row) {
+    for (int64_t block = 0; block < blocks; ++block) {
+      const int64_t at = row * blocks + block;
+      quantize_block(x + row * x_stride + block * kQ8Block, out.q + at * kQ8Block, out.scales + at,
+                     out.sums + at);
+    }
+  }
+}
+
+}  // namespace zhiyin::avx512

@@ -1,0 +1,337 @@
+// Integer products with packed weights: every instruction set and format against the product in
+// double precision of the weights and activations as their formats define them.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <memory>
+#include <new>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "kernels/kernels.h"
+#include "quant/formats.h"
+
+namespace zhiyin {
+namespace {
+
+constexpr Format kPackedFormats[] = {
+    Format::kQ4_0, Format::kQ4_1, Format::kQ5_0, Format::kQ5_1, Format::kQ8_0, Format::kIQ4_NL,
+    Format::kQ2_K, Format::kQ3_K, Format::kQ4_K, Format::kQ5_K, Format::kQ6_K, Format::kIQ4_XS};
+
+std::vector<const KernelTable*> tables() {
+  std::vector<const KernelTable*> all;
+  for (const Isa isa : {Isa::kRef, Isa::kAvx2, Isa::kAvx512, Isa::kAmx}) {
+    if (const KernelTable* table = kernel_table(isa)) all.push_back(table);
+  }
+  return all;
+}
+
+// 64-byte aligned, as the packed form demands.
+struct AlignedBytes {
+  struct Free {
+    void operator()(uint8_t* p) const { ::operator delete(p, std::align_val_t{64}); }
+  };
+  explicit AlignedBytes(int64_t size)
+      : data(static_cast<uint8_t*>(
+            ::operator new(static_cast<size_t>(size), std::align_val_t{64}))) {}
+  std::unique_ptr<uint8_t, Free> data;
+};
+
+// Offsets of the halves in a block of the format; -1 for none.
+struct HalfOffsets {
+  int first, second;
+};
+HalfOffsets half_offsets(Format format) {
+  switch (format) {
+    case Format::kQ4_1:
+    case Format::kQ5_1:
+    case Format::kQ4_K:
+    case Format::kQ5_K:
+      return {0, 2};
+    case Format::kQ2_K:
+      return {80, 82};
+    case Format::kQ3_K:
+      return {108, -1};
+    case Format::kQ6_K:
+      return {208, -1};
+    default:
+      return {0, -1};
+  }
+}
+
+enum class Fill { kRandom, kZeros, kOnes };
+
+// A matrix of blocks whose codes and sub-scales take every bit pattern.
+struct Matrix {
+  Format format;
+  int64_t rows, cols, row_bytes;
+  std::vector<uint8_t> blocks;
+
+  Matrix(Format format_, int64_t rows_, int64_t cols_, Fill fill, std::mt19937& random)
+      : format(format_), rows(rows_), cols(cols_), row_bytes(zhiyin::row_bytes(format_, cols_)) {
+    blocks.resize(static_cast<size_t>(rows * row_bytes), fill == Fill::kOnes ? 0xFF : 0);
+    if (fill == Fill::kRandom) {
+      for (uint8_t& byte : blocks) byte = static_cast<uint8_t>(random());
+    }
+    std::uniform_real_distribution<float> value(-2.0f, 2.0f);
+    const FormatInfo& info = format_info(format);
+    const auto [first, second] = half_offsets(format);
+    for (size_t at = 0; at < blocks.size(); at += static_cast<size_t>(info.block_bytes)) {
+      for (const int offset : {first, second}) {
+        if (offset < 0) continue;
+        const uint16_t half = float_to_half(value(random));
+        std::memcpy(&blocks[at + static_cast<size_t>(offset)], &half, sizeof(half));
+      }
+    }
+  }
+
+  const uint8_t* row(int64_t r) const { return blocks.data() + r * row_bytes; }
+
+  std::vector<float> values() const {
+    std::vector<float> out(static_cast<size_t>(rows * cols));
+    for (int64_t r = 0; r < rows; ++r) {
+      format_info(format).unpack(row(r), out.data() + r * cols, cols);
+    }
+    return out;
+  }
+};
+
+// Owns the packed form.
+struct Packed {
+  PackedWeight weight;
+  AlignedBytes bytes;
+
+  Packed(const KernelTable& table, const Matrix& m)
+      : weight{nullptr, m.format, m.rows, m.cols, table.packed_group_bytes(m.format, m.cols)},
+        bytes((m.rows + kPackRows - 1) / kPackRows * weight.group_bytes) {
+    weight.data = bytes.data.get();
+    for (int64_t row = 0; row < m.rows; row += kPackRows) {
+      table.pack_rows(m.format, m.row(row), m.row_bytes,
+                      static_cast<int>(std::min<int64_t>(kPackRows, m.rows - row)), m.cols,
+                      bytes.data.get() + row / kPackRows * weight.group_bytes);
+    }
+  }
+};
+
+struct Inputs {
+  int64_t tokens, cols;
+  std::vector<int8_t> q;
+  std::vector<float> scales;
+  std::vector<int32_t> sums;
+
+  Inputs(const KernelTable& table, const std::vector<float>& x, int64_t tokens_, int64_t cols_)
+      : tokens(tokens_),
+        cols(cols_),
+        q(x.size()),
+        scales(x.size() / kQ8Block),
+        sums(scales.size()) {
+    table.quantize_rows(x.data(), cols, tokens, cols, {q.data(), scales.data(), sums.data()});
+  }
+
+  double value(int64_t t, int64_t col) const {
+    const auto at = static_cast<size_t>(t * cols + col);
+    return q[at] * static_cast<double>(scales[at / kQ8Block]);
+  }
+};
+
+std::vector<float> random_values(int64_t count, std::mt19937& random) {
+  std::normal_distribution<float> normal;
+  std::vector<float> out(static_cast<size_t>(count));
+  for (float& value : out) value = normal(random);
+  return out;
+}
+
+constexpr float kUntouched = 12345.0f;
+
+// Multiplies rows [begin, end) and compares every element of y.
+void expect_product(const KernelTable& table, const Matrix& m, const Packed& packed,
+                    const std::vector<float>& w, const Inputs& x, int64_t begin, int64_t end) {
+  SCOPED_TRACE(std::string(table.name) + " " + format_info(m.format).name + ", " +
+               std::to_string(x.tokens) + " tokens, rows " + std::to_string(begin) + " to " +
+               std::to_string(end) + " of " + std::to_string(m.rows) + ", cols " +
+               std::to_string(m.cols));
+  const int64_t stride = m.rows + 3;
+  std::vector<float> y(static_cast<size_t>(x.tokens * stride), kUntouched);
+  table.gemm_packed({packed.weight, x.q.data(), x.scales.data(), x.sums.data(), x.tokens, y.data(),
+                     stride, begin, end});
+  for (int64_t t = 0; t < x.tokens; ++t) {
+    for (int64_t r = 0; r < stride; ++r) {
+      const float got = y[static_cast<size_t>(t * stride + r)];
+      if (r < begin || r >= end) {
+        ASSERT_EQ(got, kUntouched) << "token " << t << ", row " << r;
+        continue;
+      }
+      double expected = 0, magnitude = 0;
+      for (int64_t c = 0; c < m.cols; ++c) {
+        const double term = w[static_cast<size_t>(r * m.cols + c)] * x.value(t, c);
+        expected += term;
+        magnitude += std::abs(term);
+      }
+      ASSERT_NEAR(got, expected, 2e-6 * magnitude + 1e-6) << "token " << t << ", row " << r;
+    }
+  }
+}
+
+class PackedTest : public testing::TestWithParam<Format> {};
+
+TEST_P(PackedTest, ProductEqualsThatOfTheDecodedWeights) {
+  const int64_t block = std::max(format_info(GetParam()).block, kQ8Block);
+  std::mt19937 random(1);
+  for (const KernelTable* table : tables()) {
+    for (const int64_t rows : {1, 15, 16, 17, 33}) {
+      for (const int64_t cols : {block, 3 * block, 6 * block}) {
+        const Matrix m(GetParam(), rows, cols, Fill::kRandom, random);
+        const Packed packed(*table, m);
+        const std::vector<float> w = m.values();
+        for (const int64_t tokens : {1, 2, 3, 4, 5, 7, 12, 13}) {
+          const Inputs x(*table, random_values(tokens * cols, random), tokens, cols);
+          expect_product(*table, m, packed, w, x, 0, rows);
+          if (HasFatalFailure()) return;
+        }
+      }
+    }
+  }
+}
+
+// Several batches of tokens and chunks of columns, the last ones incomplete.
+TEST_P(PackedTest, LargeProduct) {
+  std::mt19937 random(2);
+  for (const KernelTable* table : tables()) {
+    if (table->isa == Isa::kRef) continue;
+    const int64_t cols = 2048 + 256, tokens = 133;
+    const Matrix m(GetParam(), 33, cols, Fill::kRandom, random);
+    const Packed packed(*table, m);
+    const std::vector<float> w = m.values();
+    const Inputs x(*table, random_values(tokens * cols, random), tokens, cols);
+    expect_product(*table, m, packed, w, x, 0, m.rows);
+    if (HasFatalFailure()) return;
+  }
+}
+
+TEST_P(PackedTest, WritesItsRowsAlone) {
+  std::mt19937 random(3);
+  for (const KernelTable* table : tables()) {
+    const Matrix m(GetParam(), 85, 256, Fill::kRandom, random);
+    const Packed packed(*table, m);
+    const std::vector<float> w = m.values();
+    for (const int64_t tokens : {1, 6}) {
+      const Inputs x(*table, random_values(tokens * m.cols, random), tokens, m.cols);
+      for (const auto& [begin, end] :
+           {std::pair<int64_t, int64_t>{0, 16}, {16, 64}, {32, 85}, {80, 85}, {48, 48}}) {
+        expect_product(*table, m, packed, w, x, begin, end);
+        if (HasFatalFailure()) return;
+      }
+    }
+  }
+}
+
+// Codes and activations at both ends of their ranges: no intermediate sum may saturate.
+TEST_P(PackedTest, ExtremeCodes) {
+  std::mt19937 random(4);
+  for (const KernelTable* table : tables()) {
+    for (const Fill fill : {Fill::kZeros, Fill::kOnes}) {
+      const Matrix m(GetParam(), 16, 512, fill, random);
+      const Packed packed(*table, m);
+      const std::vector<float> w = m.values();
+      for (const int64_t tokens : {2, 8}) {
+        std::vector<float> values(static_cast<size_t>(tokens * m.cols), 1.0f);
+        // Token 1 takes the other end, later ones change sign column by column.
+        for (int64_t i = 0; i < tokens * m.cols; ++i) {
+          const int64_t t = i / m.cols;
+          if (t == 1 || (t > 1 && i % t == 0)) values[static_cast<size_t>(i)] = -1.0f;
+        }
+        const Inputs x(*table, values, tokens, m.cols);
+        expect_product(*table, m, packed, w, x, 0, m.rows);
+        if (HasFatalFailure()) return;
+      }
+    }
+  }
+}
+
+TEST_P(PackedTest, TakesNoMoreBytesThanTheFile) {
+  for (const int64_t cols : {1536, 4864}) {
+    const auto file = static_cast<double>(kPackRows * row_bytes(GetParam(), cols));
+    for (const KernelTable* table : tables()) {
+      const int64_t packed = table->packed_group_bytes(GetParam(), cols);
+      EXPECT_EQ(packed % 64, 0);
+      EXPECT_LE(static_cast<double>(packed), 1.02 * file);
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Formats, PackedTest, testing::ValuesIn(kPackedFormats),
+                         [](const auto& test) { return format_info(test.param).name; });
+
+TEST(PackedFormats, DenseOnesHaveNoPackedForm) {
+  for (const Format format : {Format::kF32, Format::kF16, Format::kBF16}) {
+    for (const KernelTable* table : tables()) {
+      EXPECT_EQ(table->packed_group_bytes(format, 256), 0);
+    }
+  }
+}
+
+TEST(QuantizeRows, RoundsToTheNearestOf255Steps) {
+  std::mt19937 random(5);
+  const int64_t rows = 3, cols = 96, stride = 101;
+  const std::vector<float> x = random_values(rows * stride, random);
+  for (const KernelTable* table : tables()) {
+    SCOPED_TRACE(table->name);
+    std::vector<int8_t> q(rows * cols);
+    std::vector<float> scales(rows * cols / kQ8Block);
+    std::vector<int32_t> sums(scales.size());
+    table->quantize_rows(x.data(), stride, rows, cols, {q.data(), scales.data(), sums.data()});
+    for (size_t block = 0; block < scales.size(); ++block) {
+      float max = 0;
+      int sum = 0;
+      for (size_t i = block * kQ8Block; i < (block + 1) * kQ8Block; ++i) {
+        const float value = x[i / cols * stride + i % cols];
+        max = std::max(max, std::abs(value));
+        sum += q[i];
+        EXPECT_LE(std::abs(value - scales[block] * static_cast<float>(q[i])),
+                  0.5001f * scales[block]);
+      }
+      EXPECT_FLOAT_EQ(scales[block], max / 127);
+      EXPECT_EQ(sums[block], sum);
+    }
+  }
+}
+
+TEST(QuantizeRows, SameCodesOnEveryInstructionSet) {
+  std::mt19937 random(6);
+  const int64_t cols = 4096;
+  const std::vector<float> x = random_values(cols, random);
+  const Inputs reference(*kernel_table(Isa::kRef), x, 1, cols);
+  for (const KernelTable* table : tables()) {
+    const Inputs got(*table, x, 1, cols);
+    EXPECT_EQ(got.q, reference.q) << table->name;
+    EXPECT_EQ(got.scales, reference.scales) << table->name;
+    EXPECT_EQ(got.sums, reference.sums) << table->name;
+  }
+}
+
+TEST(QuantizeRows, ZeroTinyAndNonFiniteBlocks) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  for (const KernelTable* table : tables()) {
+    SCOPED_TRACE(table->name);
+    std::vector<float> x(5 * kQ8Block, 0.0f);
+    x[1 * kQ8Block + 7] = 1e-40f;
+    x[2 * kQ8Block + 3] = kInfinity;
+    x[3 * kQ8Block + 9] = std::numeric_limits<float>::quiet_NaN();
+    x[3 * kQ8Block + 10] = 5.0f;
+    x[4 * kQ8Block + 31] = -3e38f;
+    const Inputs got(*table, x, 1, 5 * kQ8Block);
+    EXPECT_EQ(got.scales[0], 0.0f);
+    EXPECT_EQ(got.scales[1], 0.0f);
+    EXPECT_EQ(got.sums[1], 0);
+    EXPECT_FALSE(std::isfinite(got.scales[2]));
+    EXPECT_TRUE(std::isnan(got.scales[3]));  // so that the product shows it
+    EXPECT_EQ(got.q[4 * kQ8Block + 31], -127);
+  }
+}
+
+}  // namespace
+}  // namespace zhiyin
