@@ -26,6 +26,8 @@ class AtomicFile {
   void write(const void* data, size_t size);
   void seek(uint64_t offset);
   uint64_t offset() const { return offset_; }
+  // For a library that writes the file itself and knows paths only.
+  const std::string& temporary_path() const { return temporary_; }
   // Flushes to disk and renames. Throws kFailed, with the reason, on a full disk.
   void commit();
 

@@ -1,0 +1,34 @@
+// Importers: one export format a file, recognised from content, never from the name. A new one is
+// a file that defines an Importer and a line in importers.def.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "chats/message.h"
+
+namespace zhiyin::chats {
+
+// Takes the messages of a file in the order they stand there. Every record of the export must
+// arrive, a damaged one as MessageKind::kDamaged, so that nothing leaves the accounts.
+using MessageSink = std::function<void(Message&&)>;
+
+struct Importer {
+  std::string_view name;   // "wechat-csv"
+  std::string_view reads;  // what it reads, for error messages
+  // Whether this is such a file; head is its first kHeadBytes bytes, as they are.
+  bool (*recognises)(std::string_view head);
+  // Throws kFailed, naming the file, when it is of this format but lacks what is needed.
+  void (*read)(const std::string& path, const MessageSink& sink);
+};
+
+inline constexpr size_t kHeadBytes = size_t{64} << 10;
+
+std::span<const Importer* const> importers();
+
+// The importer for a file, or nullptr. Throws kNotFound where the file cannot be opened.
+const Importer* find_importer(const std::string& path);
+
+}  // namespace zhiyin::chats

@@ -1,0 +1,213 @@
+// Import as a whole, data-driven: every folder of tests/data/chats holds export files and a
+// case.json with the options and what must come out.
+#include "chats/import.h"
+
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "harness/paths.h"
+
+namespace zhiyin::chats {
+namespace {
+
+using Json = nlohmann::json;
+
+std::vector<Json> read_jsonl(const std::string& path) {
+  std::vector<Json> rows;
+  if (!file_exists(path)) return rows;
+  std::istringstream lines(read_file(path));
+  for (std::string line; std::getline(lines, line);) rows.push_back(Json::parse(line));
+  return rows;
+}
+
+ImportOptions options_of(const Json& json) {
+  ImportOptions options;
+  options.persona = json.value("persona", options.persona);
+  options.style = json.value("style", "turns") == "pairs" ? RowStyle::kPairs : RowStyle::kTurns;
+  options.session_gap = json.value("session_gap", options.session_gap);
+  options.row_chars = json.value("row_chars", options.row_chars);
+  options.val_share = json.value("val_share", options.val_share);
+  options.system = json.value("system", options.system);
+  options.opener = json.value("opener", options.opener);
+  return options;
+}
+
+// What must hold of any import: the accounts balance and rows have the shape the peers demand.
+void check_invariants(const ImportSummary& summary, const std::vector<Json>& rows) {
+  int64_t dropped = 0;
+  for (const auto& [reason, count] : summary.dropped) dropped += count;
+  EXPECT_EQ(summary.used + dropped, summary.messages);
+  int64_t ids = 0;
+  for (const Json& row : rows) {
+    Json messages = row["messages"];
+    if (messages[0]["role"] == "system") messages.erase(0);
+    EXPECT_EQ(messages.size() % 2, 0u);
+    for (size_t i = 0; i < messages.size(); ++i) {
+      EXPECT_EQ(messages[i]["role"], i % 2 == 0 ? "user" : "assistant");
+      EXPECT_NE(messages[i]["content"], "");
+    }
+    ids += static_cast<int64_t>(row["message_ids"].size());
+  }
+  EXPECT_EQ(ids, summary.used);
+}
+
+class ImportCase : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(ImportCase, GivesWhatTheCaseSays) {
+  const std::string folder = testing::data_path("chats/" + GetParam());
+  const Json expected = Json::parse(read_file(folder + "/case.json"));
+  const testing::TemporaryFolder out;
+  ImportOptions options = options_of(expected["options"]);
+  options.out = out / "data";
+  for (const Json& input : expected["inputs"]) {
+    options.paths.push_back(folder + "/" + input.get<std::string>());
+  }
+  if (expected.contains("error")) {
+    try {
+      import_chats(options);
+      FAIL() << "no error";
+    } catch (const Error& error) {
+      EXPECT_THAT(error.what(), ::testing::HasSubstr(expected["error"].get<std::string>()));
+      EXPECT_EQ(static_cast<int>(error.code()), expected["code"].get<int>());
+    }
+    EXPECT_TRUE(std::filesystem::is_empty(options.out)) << "an error left files behind";
+    return;
+  }
+  const ImportSummary summary = import_chats(options);
+  const std::vector<Json> rows = read_jsonl(out / "data/train.jsonl");
+  check_invariants(summary, rows);
+  const Json actual = Json::parse(summary_json(summary));
+  const Json fields = expected.value("summary", Json::object());
+  for (const auto& [key, value] : fields.items()) {
+    EXPECT_EQ(actual[key], value) << key;
+  }
+  if (expected.contains("rows")) {
+    ASSERT_EQ(rows.size(), expected["rows"].size()) << Json(rows).dump(1);
+    for (size_t i = 0; i < rows.size(); ++i) {
+      Json contents = Json::array();
+      for (const Json& message : rows[i]["messages"]) contents.push_back(message["content"]);
+      if (expected.contains("system")) {
+        EXPECT_EQ(contents[0], expected["system"]);
+        contents.erase(0);
+      }
+      EXPECT_EQ(contents, expected["rows"][i]);
+      if (expected.contains("message_ids")) {
+        EXPECT_EQ(rows[i]["message_ids"], expected["message_ids"][i]);
+      }
+    }
+  }
+}
+
+std::vector<std::string> cases() {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(testing::data_path("chats"))) {
+    names.push_back(entry.path().filename());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(Data, ImportCase, ::testing::ValuesIn(cases()),
+                         [](const auto& test) { return test.param; });
+
+TEST(Import, ExampleIsWholeAndItsStickersAreByteExact) {
+  const testing::TemporaryFolder out;
+  const ImportSummary summary =
+      import_chats({.paths = {testing::source_path("examples/wechat")}, .out = out.path()});
+  check_invariants(summary, read_jsonl(out / "train.jsonl"));
+  EXPECT_EQ(summary.persona.name, "小满");
+  EXPECT_TRUE(summary.session_gap.learned);
+  EXPECT_GE(summary.coverage, 0.95);
+  const auto count = [&](const char* reason) {
+    const auto found = summary.dropped.find(reason);
+    return found == summary.dropped.end() ? 0 : found->second;
+  };
+  EXPECT_EQ(count("recalled"), 1);
+  EXPECT_EQ(count("call"), 1);
+  EXPECT_EQ(count("picture"), 4);
+
+  const std::string csv =
+      read_file(testing::source_path("examples/wechat/wxid_xiaoman0520_0_319.csv"));
+  const Json stickers = Json::parse(read_file(out / "stickers.json"));
+  EXPECT_EQ(stickers.size(), 5u);
+  for (const auto& [key, sticker] : stickers.items()) {
+    const std::string url = sticker["url"];
+    EXPECT_NE(url.find("m=" + key), std::string::npos);
+    EXPECT_NE(csv.find("," + url + ","), std::string::npos);
+  }
+}
+
+TEST(Import, HoldsOutTheNewestSessionsWhole) {
+  for (const RowStyle style : {RowStyle::kTurns, RowStyle::kPairs}) {
+    const testing::TemporaryFolder out;
+    const ImportSummary summary = import_chats({.paths = {testing::source_path("examples/wechat")},
+                                                .out = out.path(),
+                                                .style = style,
+                                                .val_share = 0.1});
+    const std::vector<Json> train = read_jsonl(out / "train.jsonl");
+    const std::vector<Json> val = read_jsonl(out / "val.jsonl");
+    EXPECT_EQ(static_cast<int64_t>(train.size()), summary.rows);
+    EXPECT_EQ(static_cast<int64_t>(val.size()), summary.val_rows);
+    int64_t held_out = 0, newest_trained = 0;
+    for (const Json& row : val) {
+      held_out += static_cast<int64_t>(row["messages"].size() / 2);
+      for (const Json& other : train) EXPECT_NE(row["messages"], other["messages"]);
+    }
+    for (const Json& row : train)
+      newest_trained = std::max<int64_t>(newest_trained, row["message_ids"][0]);
+    EXPECT_LT(newest_trained, val.back()["message_ids"][0]);
+    EXPECT_NEAR(static_cast<double>(held_out) / static_cast<double>(summary.answers), 0.1, 0.05);
+    const Json info = Json::parse(read_file(out / "dataset_info.json"));
+    EXPECT_EQ(info["chats"]["file_name"], "train.jsonl");
+    EXPECT_EQ(info["chats_val"]["tags"]["role_tag"], "role");
+  }
+}
+
+TEST(Import, KeepsEditedStickerNamesAndReplacesTheRest) {
+  const testing::TemporaryFolder out;
+  const ImportOptions options = {
+      .paths = {testing::source_path("examples/wechat")}, .out = out.path(), .val_share = 0.1};
+  import_chats(options);
+  Json stickers = Json::parse(read_file(out / "stickers.json"));
+  const std::string key = stickers.begin().key();
+  stickers[key]["name"] = "撒花";
+  write_file(out / "stickers.json", stickers.dump());
+  ImportOptions again = options;
+  again.val_share = 0;
+  import_chats(again);
+  EXPECT_EQ(Json::parse(read_file(out / "stickers.json"))[key]["name"], "撒花");
+  EXPECT_NE(read_file(out / "train.jsonl").find("[[撒花]]"), std::string::npos);
+  EXPECT_FALSE(file_exists(out / "val.jsonl"));
+  EXPECT_FALSE(Json::parse(read_file(out / "dataset_info.json")).contains("chats_val"));
+
+  stickers[key]["name"] = "a]]b";
+  write_file(out / "stickers.json", stickers.dump());
+  EXPECT_THROW(import_chats(again), Error);
+}
+
+TEST(Import, ListsPeopleWithoutWriting) {
+  const std::vector<Person> people = people_in({testing::data_path("chats/wechat_group/g.csv")});
+  ASSERT_EQ(people.size(), 3u);
+  EXPECT_EQ(people[0].name, "老王");
+  EXPECT_EQ(people[0].messages, 2);
+}
+
+TEST(Import, ReportsProgress) {
+  const testing::TemporaryFolder out;
+  std::vector<std::string> stages;
+  ImportOptions options = {.paths = {testing::source_path("examples/wechat")}, .out = out.path()};
+  options.progress = [&](const ImportProgress& progress) {
+    stages.emplace_back(progress.stage);
+    EXPECT_LE(progress.done, progress.total);
+  };
+  import_chats(options);
+  EXPECT_THAT(stages, ::testing::ElementsAre("read", "build"));
+}
+
+}  // namespace
+}  // namespace zhiyin::chats

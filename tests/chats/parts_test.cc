@@ -1,0 +1,91 @@
+// The small parts: times, CSV, character sets, choosing the persona.
+#include <gmock/gmock.h>
+
+#include "base/error.h"
+#include "chats/charset.h"
+#include "chats/civil_time.h"
+#include "chats/csv.h"
+#include "chats/persona.h"
+
+namespace zhiyin::chats {
+namespace {
+
+TEST(CivilTime, ReadsWhatExportsAndSpreadsheetsWrite) {
+  const int64_t whole = 1728042182;  // 2024-10-04 11:43:02
+  for (const char* text : {"2024-10-04 11:43:02", "2024/10/4 11:43:02", "2024-10-04T11:43:02",
+                           "2024年10月4日 11:43:02", "1728042182", "1728042182000"}) {
+    EXPECT_EQ(parse_time(text), whole) << text;
+  }
+  EXPECT_EQ(parse_time("2024/10/4 11:43"), whole - 2);
+  EXPECT_EQ(parse_time("2024-10-04"), whole - 2 - 11 * 3600 - 43 * 60);
+  EXPECT_EQ(format_time(whole), "2024-10-04 11:43:02");
+  EXPECT_EQ(format_time(-1), "1969-12-31 23:59:59");
+  for (const char* text : {"", "yesterday", "10/4/2024 11:42", "2024-13-01 10:00", "2024-02-30",
+                           "2024-10-04 25:00", "99999999999999999999", "11:42", "2024"}) {
+    EXPECT_EQ(parse_time(text), std::nullopt) << text;
+  }
+}
+
+std::vector<std::vector<std::string>> read_csv(std::string_view text) {
+  CsvReader reader(text, guess_delimiter(text));
+  std::vector<std::vector<std::string>> records;
+  for (CsvRecord record; reader.next(record);) records.push_back(record.fields);
+  return records;
+}
+
+TEST(Csv, ReadsQuotesLineEndsAndDelimiters) {
+  using Records = std::vector<std::vector<std::string>>;
+  EXPECT_EQ(read_csv("a,b\r\n\"x,\"\"y\"\"\n\",\r\n"), (Records{{"a", "b"}, {"x,\"y\"\n", ""}}));
+  EXPECT_EQ(read_csv("a;b\n\n1;\"2;3\"\n"), (Records{{"a", "b"}, {"1", "2;3"}}));
+  EXPECT_EQ(read_csv("a\tb\r1\t\"\""), (Records{{"a", "b"}, {"1", ""}}));
+  // A quote that never closes, or closes in the middle, is a character like any other.
+  EXPECT_EQ(read_csv("a,b\n\"1,2\n3,\"4\n5\""), (Records{{"a", "b"}, {"\"1", "2"}, {"3", "4\n5"}}));
+  EXPECT_EQ(read_csv("a,b\n\"x\"y,2\n"), (Records{{"a", "b"}, {"\"x\"y", "2"}}));
+  EXPECT_EQ(read_csv(""), Records{});
+}
+
+TEST(Csv, CountsLinesInsideQuotes) {
+  CsvReader reader("a\n\"b\nc\"\n\nd", ',');
+  std::vector<int64_t> lines;
+  for (CsvRecord record; reader.next(record);) lines.push_back(record.line);
+  EXPECT_EQ(lines, (std::vector<int64_t>{1, 2, 5}));
+}
+
+TEST(Charset, DecodesWhatWindowsLeaves) {
+  EXPECT_EQ(to_utf8("\xEF\xBB\xBF你好"), "你好");
+  EXPECT_EQ(to_utf8("\xC4\xE3\xBA\xC3"), "你好");                          // GBK
+  EXPECT_EQ(to_utf8(std::string("\xFF\xFE\x60\x4F\x7D\x59", 6)), "你好");  // UTF-16
+  EXPECT_EQ(to_utf8("\x94\x39\xFC\x36"), "😀");                            // GB18030, four bytes
+  EXPECT_EQ(to_utf8("你好吗朋友\xFF"), "你好吗朋友\uFFFD");
+  EXPECT_EQ(to_utf8(""), "");
+}
+
+TEST(Persona, IsNeverGuessedAmongSeveral) {
+  const std::vector<Person> two = {{"a", "甲", Side::kOther, 3}, {"me", "我", Side::kOwner, 2}};
+  const std::vector<Person> machine = {{"me", "我", Side::kOwner, 2},
+                                       {"gpt", "ChatGPT", Side::kMachine, 3}};
+  const std::vector<Person> twins = {{"a", "甲", Side::kOther, 3}, {"b", "甲", Side::kOther, 2}};
+  const std::vector<Talk> talk = {{"a", false, 5}}, group = {{"g", true, 5}};
+  EXPECT_EQ(choose_persona(two, talk, "").id, "a");
+  EXPECT_EQ(choose_persona(two, talk, "me").id, "me");
+  EXPECT_EQ(choose_persona(two, group, "甲").id, "a");
+  EXPECT_EQ(choose_persona(machine, talk, "").id, "gpt");
+  EXPECT_EQ(choose_persona(twins, talk, "b").id, "b");
+  const auto code = [&](const std::vector<Person>& people, const std::vector<Talk>& talks,
+                        const char* wanted) {
+    try {
+      choose_persona(people, talks, wanted);
+    } catch (const Error& error) {
+      EXPECT_THAT(error.what(), ::testing::HasSubstr("甲 (a): 3 messages"));
+      return error.code();
+    }
+    return ErrorCode::kFailed;
+  };
+  EXPECT_EQ(code(two, group, ""), ErrorCode::kUsage);
+  EXPECT_EQ(code(twins, talk, ""), ErrorCode::kUsage);
+  EXPECT_EQ(code(twins, talk, "甲"), ErrorCode::kUsage);
+  EXPECT_EQ(code(two, talk, "丙"), ErrorCode::kNotFound);
+}
+
+}  // namespace
+}  // namespace zhiyin::chats
