@@ -1,0 +1,32 @@
+#include "nn/linear.h"
+
+namespace zhiyin {
+
+Linear::Linear(const Weights& w, int64_t out, int64_t in, bool has_bias)
+    : path_(w.path()), matrix_(w.matrix("weight", out, in)) {
+  if (has_bias) bias_ = w.vector("bias", out);
+}
+
+Tensor Linear::operator()(const Tensor& x) const { return project_many(x, {this})[0]; }
+
+Tensor Linear::with_adapters(Tensor y, const Tensor& x) const {
+  for (const Lora& lora : adapters_) {
+    const Tensor input = lora.dropout > 0 && Tape::current() != nullptr
+                             ? dropout(x, lora.dropout, lora.dropout_seed)
+                             : x;
+    y = add(y, scale(linear(linear(input, lora.a), lora.b), lora.scale));
+  }
+  return y;
+}
+
+std::vector<Tensor> project_many(const Tensor& x, std::initializer_list<const Linear*> layers) {
+  std::vector<LinearOperand> operands;
+  for (const Linear* layer : layers) operands.push_back({&layer->matrix_, &layer->bias_});
+  std::vector<Tensor> outputs = linear_many(x, operands);
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    outputs[i] = layers.begin()[i]->with_adapters(outputs[i], x);
+  }
+  return outputs;
+}
+
+}  // namespace zhiyin

@@ -1,0 +1,54 @@
+// Linear layers and the adapters on them. LoRA is data on a Linear, found by its path; no model
+// file mentions it.
+#pragma once
+
+#include <functional>
+#include <initializer_list>
+#include <string>
+#include <vector>
+
+#include "nn/weights.h"
+
+namespace zhiyin {
+
+// y += scale * dropout(x) . a^T . b^T (Hu et al. 2021)
+struct Lora {
+  Tensor a;  // [rank, in]
+  Tensor b;  // [out, rank]
+  float scale = 1;
+  float dropout = 0;
+  uint64_t dropout_seed = 0;  // of this forward; the trainer sets it
+};
+
+class Linear {
+ public:
+  Linear() = default;
+  // Reads w.weight [out, in] and, where has_bias, w.bias [out].
+  Linear(const Weights& w, int64_t out, int64_t in, bool has_bias);
+
+  Tensor operator()(const Tensor& x) const;
+
+  const std::string& path() const { return path_; }
+  const Matrix& matrix() const { return matrix_; }
+  const Tensor& bias() const { return bias_; }
+  // Makes the matrix trainable (f32) or another one.
+  void set_matrix(Matrix matrix) { matrix_ = std::move(matrix); }
+
+  std::vector<Lora>& adapters() { return adapters_; }
+  const std::vector<Lora>& adapters() const { return adapters_; }
+
+ private:
+  friend std::vector<Tensor> project_many(const Tensor& x,
+                                          std::initializer_list<const Linear*> layers);
+  Tensor with_adapters(Tensor y, const Tensor& x) const;
+
+  std::string path_;
+  Matrix matrix_;
+  Tensor bias_;
+  std::vector<Lora> adapters_;
+};
+
+// Several layers of one input, which is rounded to 8 bits only once.
+std::vector<Tensor> project_many(const Tensor& x, std::initializer_list<const Linear*> layers);
+
+}  // namespace zhiyin

@@ -1,0 +1,215 @@
+#include "ops/ops.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "base/error.h"
+#include "harness/check_op.h"
+
+namespace zhiyin {
+namespace {
+
+using testing::check_op;
+using testing::random_tensor;
+using testing::random_values;
+using Inputs = std::vector<Tensor>;
+
+TEST(Ops, AddScaleAndReshape) {
+  for (const Shape& s : {Shape{1, 1}, Shape{3, 64}, Shape{2, 5, 129}}) {
+    check_op("add", [](Context&, const Inputs& in) { return add(in[0], in[1]); }, {s, s});
+    check_op("scale", [](Context&, const Inputs& in) { return scale(in[0], -1.5f); }, {s});
+    check_op("reshape",
+             [](Context&, const Inputs& in) { return reshape(in[0], {in[0].elements()}); }, {s});
+  }
+}
+
+TEST(Ops, GatherRows) {
+  const std::vector<int32_t> rows{2, 0, 2};
+  check_op("gather_rows", [&](Context&, const Inputs& in) { return gather_rows(in[0], rows); },
+           {Shape{4, 33}});
+}
+
+TEST(Ops, RmsNorm) {
+  for (const Shape& s : {Shape{1, 1}, Shape{3, 64}, Shape{2, 5, 129}}) {
+    check_op("rms_norm", [](Context&, const Inputs& in) { return rms_norm(in[0], in[1], 1e-3f); },
+             {s, {s.dim(-1)}});
+  }
+}
+
+TEST(Ops, RmsNormNamesBothShapes) {
+  Context context({.threads = 1});
+  try {
+    rms_norm(random_tensor(context, {3, 4}, 1), random_tensor(context, {5}, 1), 0);
+    FAIL() << "no error";
+  } catch (const Error& e) {
+    EXPECT_STREQ(e.what(), "rms_norm: weight [5] does not fit the input [3, 4]");
+  }
+}
+
+TEST(Ops, Swiglu) {
+  for (const Shape& s : {Shape{1, 1}, Shape{3, 64}, Shape{2, 5, 129}}) {
+    check_op("swiglu", [](Context&, const Inputs& in) { return swiglu(in[0], in[1]); }, {s, s});
+  }
+}
+
+TEST(Ops, Dropout) {
+  check_op("dropout", [](Context&, const Inputs& in) { return dropout(in[0], 0.3f, 5); },
+           {Shape{7, 33}});
+  Context context({.threads = 2});
+  const Tensor ones = Tensor::from(context, {1000, 100}, std::vector<float>(100000, 1.0f));
+  double sum = 0, zeros = 0;
+  for (const float v : dropout(ones, 0.25f, 9).to_vector()) {
+    sum += static_cast<double>(v);
+    zeros += v == 0;
+  }
+  EXPECT_NEAR(zeros / 1e5, 0.25, 0.01);
+  EXPECT_NEAR(sum / 1e5, 1.0, 0.01);
+}
+
+TEST(Ops, Rope) {
+  for (const bool adjacent : {false, true}) {
+    for (const int64_t dim : {2, 16, 64, 80}) {
+      check_op("rope",
+               [&](Context& context, const Inputs& in) {
+                 return rope(in[0], {random_tensor(context, {3, dim / 2}, 1),
+                                     random_tensor(context, {3, dim / 2}, 2), adjacent});
+               },
+               {Shape{3, 2, dim}});
+    }
+  }
+}
+
+TEST(Ops, LinearWithTrainableMatrix) {
+  for (const int64_t rows : {1, 2, 5, 70}) {
+    check_op("linear", [](Context&, const Inputs& in) { return linear(in[0], in[1], in[2]); },
+             {Shape{rows, 37}, Shape{65, 37}, Shape{65}}, {.gradient_tolerance = 3e-2f});
+  }
+}
+
+// Products with every format: in exact mode against the decoded matrix, and the gradient of x.
+TEST(Ops, LinearWithFrozenMatrix) {
+  const int64_t out = 70, in_size = 256;
+  const std::vector<float> values = random_values(out * in_size, 3);
+  for (const FormatInfo& info : all_formats()) {
+    for (const KernelTable* table : testing::kernel_tables()) {
+      Context context({.threads = 2, .kernels = table, .precision = Precision::kExact});
+      const Weight weight =
+          Weight::packed_from(context, "w", info.format, out, in_size, values.data());
+      std::vector<float> decoded(static_cast<size_t>(out * in_size));
+      for (int64_t r = 0; r < out; ++r) {
+        info.unpack(weight.row(r), decoded.data() + r * in_size, in_size);
+      }
+      const Tensor dense = Tensor::from(context, {out, in_size}, decoded);
+      for (const int64_t rows : {1, 3, 40}) {
+        Tape tape;
+        const Tensor x = random_tensor(context, {rows, in_size}, 4).with_id(new_value_id());
+        const Tensor y2 = linear(x, dense);
+        tape.watch(x);
+        const Tensor y = linear(x, weight);
+        const std::vector<float> got = y.to_vector(), wanted = y2.to_vector();
+        for (size_t i = 0; i < got.size(); ++i) {
+          ASSERT_NEAR(got[i], wanted[i], 1e-3) << info.name << " on " << table->name;
+        }
+        const Tensor seed = random_tensor(context, y.shape(), 6);
+        const std::vector<float> dx = tape.backward(y, seed).of(x).to_vector();
+        for (int64_t t = 0; t < rows; t += 7) {
+          for (int64_t k = 0; k < in_size; k += 31) {
+            double sum = 0;
+            for (int64_t n = 0; n < out; ++n) {
+              sum += static_cast<double>(seed.row(t)[n]) *
+                     static_cast<double>(decoded[static_cast<size_t>(n * in_size + k)]);
+            }
+            ASSERT_NEAR(static_cast<double>(dx[static_cast<size_t>(t * in_size + k)]), sum, 1e-3)
+                << info.name << " on " << table->name;
+          }
+        }
+      }
+    }
+  }
+}
+
+// The fast mode rounds activations to 8 bits in blocks of 32 (or both sides to bf16): the error of
+// a product stays within that rounding.
+TEST(Ops, FastLinearStaysWithinItsRounding) {
+  const int64_t out = 70, in_size = 512;
+  const std::vector<float> values = random_values(out * in_size, 3);
+  for (const FormatInfo& info : all_formats()) {
+    for (const KernelTable* table : testing::kernel_tables()) {
+      Context exact({.threads = 1, .kernels = table, .precision = Precision::kExact});
+      Context fast({.threads = 2, .kernels = table});
+      const Weight weight =
+          Weight::packed_from(fast, "w", info.format, out, in_size, values.data());
+      weight.prepare(fast);
+      for (const int64_t rows : {1, 2, 5, 40}) {
+        const std::vector<float> wanted =
+            linear(random_tensor(exact, {rows, in_size}, 4), weight).to_vector();
+        const std::vector<float> got =
+            linear(random_tensor(fast, {rows, in_size}, 4), weight).to_vector();
+        double error = 0, power = 0;
+        for (size_t i = 0; i < got.size(); ++i) {
+          error += std::pow(static_cast<double>(got[i] - wanted[i]), 2);
+          power += std::pow(static_cast<double>(wanted[i]), 2);
+        }
+        EXPECT_LT(std::sqrt(error / power), 0.012) << info.name << " on " << table->name;
+      }
+    }
+  }
+}
+
+TEST(Ops, LinearNamesTheMatrix) {
+  Context context({.threads = 1});
+  const std::vector<float> values(128 * 64);
+  const Weight weight = Weight::packed_from(context, "model.layers.0.mlp.up_proj.weight",
+                                            Format::kF32, 128, 64, values.data());
+  try {
+    linear(random_tensor(context, {3, 65}, 1), weight);
+    FAIL() << "no error";
+  } catch (const Error& e) {
+    EXPECT_STREQ(e.what(),
+                 "linear: input [3, 65] does not fit the matrix model.layers.0.mlp.up_proj.weight "
+                 "[128, 64]");
+  }
+}
+
+TEST(Ops, Embedding) {
+  const std::vector<int32_t> ids{3, 1, 3};
+  check_op("embedding",
+           [&](Context& context, const Inputs& in) { return embedding(context, ids, in[0]); },
+           {Shape{5, 33}});
+}
+
+TEST(Ops, Attention) {
+  for (const int64_t window : {0, 7}) {
+    for (const int64_t dim : {2, 16, 64}) {
+      const std::vector<Span> spans{{0, 70, 0, 0}, {70, 5, 0, 1}};
+      check_op("attention",
+               [&](Context&, const Inputs& in) {
+                 return attention(in[0], in[1], in[2], spans, {.scale = 0, .window = window});
+               },
+               {Shape{75, 4, dim}, Shape{75, 2, dim}, Shape{75, 2, dim}});
+    }
+  }
+}
+
+TEST(Ops, CrossEntropy) {
+  const std::vector<int32_t> labels{4, kIgnoreLabel, 0, 66};
+  check_op("cross_entropy",
+           [&](Context&, const Inputs& in) { return cross_entropy(in[0], labels); },
+           {Shape{4, 67}});
+  check_op("linear_cross_entropy",
+           [&](Context&, const Inputs& in) { return linear_cross_entropy(in[0], in[1], labels); },
+           {Shape{4, 33}, Shape{67, 33}});
+}
+
+TEST(Ops, FusedLossEqualsThatOfLogits) {
+  Context context({.threads = 2});
+  std::vector<int32_t> labels;
+  for (int32_t i = 0; i < 300; ++i) labels.push_back(i % 3 == 0 ? kIgnoreLabel : i % 67);
+  const Tensor x = random_tensor(context, {300, 33}, 1), head = random_tensor(context, {67, 33}, 2);
+  EXPECT_NEAR(linear_cross_entropy(x, head, labels).item(),
+              cross_entropy(linear(x, head), labels).item(), 1e-2);
+}
+
+}  // namespace
+}  // namespace zhiyin
