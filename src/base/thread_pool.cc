@@ -1,16 +1,12 @@
 #include "base/thread_pool.h"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <condition_variable>
-#include <fstream>
-#include <set>
 #include <thread>
 #include <utility>
 #include <vector>
 
-#include "base/cat.h"
+#include "base/cpu_features.h"
 
 namespace zhiyin {
 namespace {
@@ -126,27 +122,6 @@ void ThreadPool::run(const Loop& loop) {
   if (w.failure) {
     std::rethrow_exception(std::exchange(w.failure, nullptr));
   }
-}
-
-int physical_cores() {
-  cpu_set_t allowed;
-  CPU_ZERO(&allowed);
-  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) {
-    return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  }
-  std::set<std::pair<int, int>> cores;
-  int cpus = 0;
-  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-    if (!CPU_ISSET(cpu, &allowed)) continue;
-    ++cpus;
-    const std::string topology = cat("/sys/devices/system/cpu/cpu", cpu, "/topology/");
-    int package = -1, core = -1;
-    std::ifstream(topology + "physical_package_id") >> package;
-    std::ifstream(topology + "core_id") >> core;
-    if (core < 0) return std::max(1, cpus);
-    cores.emplace(package, core);
-  }
-  return std::max(1, static_cast<int>(cores.size()));
 }
 
 }  // namespace zhiyin

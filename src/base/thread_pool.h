@@ -53,7 +53,4 @@ class ThreadPool {
   std::unique_ptr<Workers> workers_;
 };
 
-// Physical cores this process may run on; hyper-threads of a core count once.
-int physical_cores();
-
 }  // namespace zhiyin
