@@ -8,7 +8,9 @@ target_compile_options(zy_flags INTERFACE -Wall -Wextra -Wshadow -Wconversion -W
                        -fno-math-errno $<$<CONFIG:Release>:-O3>)
 if(ZHIYIN_SANITIZE)
   target_compile_options(zy_flags INTERFACE -fsanitize=${ZHIYIN_SANITIZE} -fno-omit-frame-pointer
-                         -fno-sanitize-recover=all)
+                         -fno-sanitize-recover=all
+                         # g++ 12 sees uninitialised values in instrumented library code.
+                         $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
   target_link_options(zy_flags INTERFACE -fsanitize=${ZHIYIN_SANITIZE})
 endif()
 if(ZHIYIN_FUZZ)

@@ -37,7 +37,8 @@ summary=()
 results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
 
-# stage NAME COMMAND...: runs it, keeps its time and outcome, goes on after a failure.
+# stage NAME COMMAND...: runs it and keeps its time and outcome. Fails as the command did; the
+# caller goes on with what does not depend on it.
 stage() {
   local name=$1 start=$SECONDS before=$failed outcome=ok
   shift
@@ -47,6 +48,7 @@ stage() {
   fi
   ((failed > before)) && outcome=FAILED
   summary+=("$(printf '%-34s %4d s  %s' "$name" $((SECONDS - start)) "$outcome")")
+  [ $outcome = ok ]
 }
 
 finish() {
@@ -65,25 +67,27 @@ run_suites() {
   local broken=0 log=$reports/ctest.log
   GTEST_OUTPUT=xml:$reports/ "${launcher[@]}" ctest --test-dir "$build" --output-on-failure --timeout 1200 \
     --no-tests=ignore "$@" | tee "$log" || broken=1
-  local tests failures skips programs
-  tests=$(count '<testcase .*status="run"' "$reports")
-  skips=$(count '<testcase .*result="skipped"' "$reports")
+  cat "$reports"/*.xml >"$reports/all" 2>/dev/null || true
+  local tests skips failures broken_programs failing_reports
+  tests=$(count '<testcase .*status="run"' "$reports/all")
+  skips=$(count '<testcase .*result="skipped"' "$reports/all")
   failures=$(awk '/<testcase /{ seen = 0 } /<failure /{ if (!seen++) n++ } END { print n + 0 }' \
-    "$reports"/*.xml /dev/null)
+    "$reports/all")
   passed=$((passed + tests - skips - failures))
+  # A program that crashed or ran out of time left no report: it counts as one failure.
+  broken_programs=$(sed -n 's/.*[^0-9]\([0-9]*\) tests failed out of.*/\1/p' "$log")
+  failing_reports=$(grep -l '<failure ' "$reports"/*.xml 2>/dev/null | wc -l)
+  if ((${broken_programs:-0} > failing_reports)); then
+    failures=$((failures + broken_programs - failing_reports))
+  fi
   skipped=$((skipped + skips))
   failed=$((failed + failures))
-  # A program that crashed or ran out of time left no report of its own: it counts as one failure.
-  programs=$(sed -n 's/.*[^0-9]\([0-9]*\) tests failed out of.*/\1/p' "$log")
-  local reported
-  reported=$(grep -l '<failure ' "$reports"/*.xml 2>/dev/null | wc -l)
-  ((${programs:-0} > reported)) && failed=$((failed + programs - reported))
-  grep -ho '<skipped message="[^&"]*' "$reports"/*.xml 2>/dev/null |
-    sed 's/<skipped message="/skipped: /' | sort | uniq -c | sort -rn | head -5
+  sed -n 's/.*<skipped message=".*&#x0A;\(.*\)">.*/skipped: \1/p' "$reports/all" |
+    sort | uniq -c | sort -rn | head -5
   return "$broken"
 }
 
-count() { cat "$2"/*.xml 2>/dev/null | grep -c "$1" || true; }
+count() { grep -c "$1" "$2" || true; }
 
 # Fuzz targets, as many at a time as there are cores, each on its own growing corpus.
 fuzz_all() {
@@ -124,28 +128,28 @@ fuzz_one() {
   fi
 }
 
-stage 'packages' "$root/scripts/setup.sh" $($fuzz && echo --tests)
+stage 'packages' "$root/scripts/setup.sh" $($fuzz && echo --tests) || finish
 if $models; then
-  stage 'models' "$root/scripts/fetch-model.sh" qwen2.5-coder-0.5b qwen2.5-coder-1.5b smollm2-135m
+  stage 'models' "$root/scripts/fetch-model.sh" qwen2.5-coder-0.5b qwen2.5-coder-1.5b \
+    smollm2-135m || true
 fi
-stage 'release: build' build_preset release
-((failed == 0)) || finish
-stage 'release: fast suites' run_suites release -L fast -j "$(nproc)"
+stage 'release: build' build_preset release || finish
+stage 'release: fast suites' run_suites release -L fast -j "$(nproc)" || true
 # One after the other: these measure, and hold whole models in memory.
-$fast || stage 'release: slow suites' run_suites release -L slow
+$fast || stage 'release: slow suites' run_suites release -L slow || true
 
 if $sanitizers; then
-  stage 'address, undefined: build' build_preset asan-ubsan
-  stage 'address, undefined: fast suites' run_suites asan-ubsan -L fast -j "$(nproc)"
-  tsan_targets=()
+  if stage 'address, undefined: build' build_preset asan-ubsan; then
+    stage 'address, undefined: fast suites' run_suites asan-ubsan -L fast -j "$(nproc)" || true
+  fi
+  targets=()
   for suite in ${tsan_suites//|/ }; do
-    [ -f "$root/tests/$suite/CMakeLists.txt" ] && tsan_targets+=("${suite}_tests")
+    [ -f "$root/tests/$suite/CMakeLists.txt" ] && targets+=("${suite}_tests")
   done
-  if ((${#tsan_targets[@]})); then
-    stage 'thread: build' build_preset tsan "${tsan_targets[@]}"
+  if ((${#targets[@]})) && stage 'thread: build' build_preset tsan "${targets[@]}"; then
     # The thread sanitizer of g++ 12 wants addresses that are not randomised.
     setarch -R true 2>/dev/null && launcher=(setarch -R)
-    stage 'thread: suites on the pool' run_suites tsan -R "^($tsan_suites)\$"
+    stage 'thread: suites on the pool' run_suites tsan -R "^($tsan_suites)\$" || true
   fi
 fi
 
@@ -154,9 +158,8 @@ if $fuzz; then
     summary+=('fuzz: no targets yet')
   elif ! command -v clang++-19 >/dev/null; then
     summary+=('fuzz: left out, clang++-19 is not here')
-  else
-    stage 'fuzz: build' build_preset fuzz
-    stage "fuzz: $fuzz_seconds s each" fuzz_all
+  elif stage 'fuzz: build' build_preset fuzz; then
+    stage "fuzz: $fuzz_seconds s each" fuzz_all || true
   fi
 fi
 finish
