@@ -1,0 +1,13 @@
+// The tensors of opened files as the scoped Weights that families read.
+#pragma once
+
+#include "io/model_files.h"
+#include "nn/weights.h"
+
+namespace zhiyin {
+
+// Views into the mapped files; tensors of types that hold no weights are left out. The mapping
+// lives as long as the weights.
+Weights load_weights(Context& context, const ModelFiles& files);
+
+}  // namespace zhiyin
