@@ -3,11 +3,15 @@
 #include "chats/import.h"
 
 #include <gmock/gmock.h>
+#include <sqlite3.h>
 
 #include <algorithm>
+#include <cstring>
 #include <nlohmann/json.hpp>
+#include <random>
 #include <sstream>
 
+#include "base/cat.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "harness/paths.h"
@@ -56,6 +60,21 @@ void check_invariants(const ImportSummary& summary, const std::vector<Json>& row
   EXPECT_EQ(ids, summary.used);
 }
 
+// The words of the rows against expected[key], where the case has it.
+void check_contents(const std::vector<Json>& rows, const Json& expected, const char* key) {
+  if (!expected.contains(key)) return;
+  ASSERT_EQ(rows.size(), expected[key].size()) << Json(rows).dump(1);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    Json contents = Json::array();
+    for (const Json& message : rows[i]["messages"]) contents.push_back(message["content"]);
+    if (expected.contains("system")) {
+      EXPECT_EQ(contents[0], expected["system"]);
+      contents.erase(0);
+    }
+    EXPECT_EQ(contents, expected[key][i]);
+  }
+}
+
 class ImportCase : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(ImportCase, GivesWhatTheCaseSays) {
@@ -80,25 +99,20 @@ TEST_P(ImportCase, GivesWhatTheCaseSays) {
   }
   const ImportSummary summary = import_chats(options);
   const std::vector<Json> rows = read_jsonl(out / "data/train.jsonl");
-  check_invariants(summary, rows);
+  const std::vector<Json> val = read_jsonl(out / "data/val.jsonl");
+  std::vector<Json> all = rows;
+  all.insert(all.end(), val.begin(), val.end());
+  check_invariants(summary, all);
   const Json actual = Json::parse(summary_json(summary));
   const Json fields = expected.value("summary", Json::object());
   for (const auto& [key, value] : fields.items()) {
     EXPECT_EQ(actual[key], value) << key;
   }
-  if (expected.contains("rows")) {
-    ASSERT_EQ(rows.size(), expected["rows"].size()) << Json(rows).dump(1);
+  check_contents(rows, expected, "rows");
+  check_contents(val, expected, "val");
+  if (expected.contains("message_ids")) {
     for (size_t i = 0; i < rows.size(); ++i) {
-      Json contents = Json::array();
-      for (const Json& message : rows[i]["messages"]) contents.push_back(message["content"]);
-      if (expected.contains("system")) {
-        EXPECT_EQ(contents[0], expected["system"]);
-        contents.erase(0);
-      }
-      EXPECT_EQ(contents, expected["rows"][i]);
-      if (expected.contains("message_ids")) {
-        EXPECT_EQ(rows[i]["message_ids"], expected["message_ids"][i]);
-      }
+      EXPECT_EQ(rows[i]["message_ids"], expected["message_ids"][i]);
     }
   }
 }
@@ -188,6 +202,98 @@ TEST(Import, KeepsEditedStickerNamesAndReplacesTheRest) {
   stickers[key]["name"] = "a]]b";
   write_file(out / "stickers.json", stickers.dump());
   EXPECT_THROW(import_chats(again), Error);
+}
+
+// One message as a CSV record; the words may hold anything a record can hold.
+std::string random_record(std::mt19937& random, int number) {
+  const auto pick = [&](std::initializer_list<const char*> values) {
+    return std::string(values.begin()[random() % values.size()]);
+  };
+  const bool is_sender = random() % 2 == 0;
+  const std::string room = pick({"wxid_a", "wxid_a", "wxid_a", "wxid_b", "9@chatroom"});
+  std::string words =
+      pick({"在吗", "\"好\"", "一,二", "长\n短", "", "[微笑]", "reply\n\n[引用]()x:y",
+            "https://e.example/?m=0123456789abcdef0123456789abcdef&x=1"});
+  std::string quoted = "\"";
+  for (const char c : words) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
+  quoted += '"';
+  const std::string type = pick({"文本", "文本", "文本", "引用回复", "动画表情", "图片", "语音",
+                                 "语音通话", "系统通知", "消息撤回5", "未知-49,15", "转账"});
+  const int minute = number / 3 + static_cast<int>(random() % 4) * (random() % 9 == 0 ? 60 : 1);
+  return cat(number, ",", random() % 4 == 0 ? "7.4E+18" : std::to_string(1000 + number), ",", '"',
+             type, '"', ",", is_sender ? 1 : 0, ",", is_sender ? "我" : pick({"wxid_a", "wxid_b"}),
+             ",", room, ",", quoted, ",,2024-10-04 ", minute / 60 % 24, ":", minute % 60, ":",
+             random() % 60, "\r\n");
+}
+
+void import_random_exports(unsigned seed, int runs) {
+  constexpr const char* kHeader =
+      "id,MsgSvrID,type_name,is_sender,talker,room_name,msg,src,CreateTime\r\n";
+  std::mt19937 random(seed);
+  int imported = 0;
+  for (int run = 0; run < runs; ++run) {
+    SCOPED_TRACE(run);
+    const testing::TemporaryFolder folder;
+    std::vector<std::string> records;
+    const int count = 1 + static_cast<int>(random() % 40);
+    for (int i = 0; i < count; ++i) records.push_back(random_record(random, i));
+    if (random() % 3 == 0) std::shuffle(records.begin(), records.end(), random);
+    std::string csv = kHeader;
+    for (const std::string& record : records) csv += record;
+    const bool damaged = random() % 2 == 0;
+    for (size_t i = random() % 6; damaged && i > 0; --i) {
+      const size_t at = std::strlen(kHeader) + random() % (csv.size() - std::strlen(kHeader));
+      if (random() % 2 == 0) csv[at] = static_cast<char>(random());
+      if (random() % 4 == 0) csv.erase(at, random() % 20);
+    }
+    write_file(folder / "a.csv", csv);
+    ImportOptions options = {.paths = {folder / "a.csv"}, .out = folder / "out", .persona = "me"};
+    options.style = random() % 2 == 0 ? RowStyle::kTurns : RowStyle::kPairs;
+    try {
+      const ImportSummary summary = import_chats(options);
+      check_invariants(summary, read_jsonl(options.out + "/train.jsonl"));
+      if (!damaged) {
+        EXPECT_EQ(summary.messages, count);
+      }
+      ++imported;
+    } catch (const Error& error) {  // nobody answers in it, or the damage hit everyone's side
+      EXPECT_THAT(error.what(), ::testing::AnyOf(::testing::HasSubstr("answers nothing"),
+                                                 ::testing::HasSubstr("nobody")));
+      EXPECT_TRUE(std::filesystem::is_empty(options.out));
+    }
+    if (::testing::Test::HasFailure()) return;
+  }
+  EXPECT_GT(imported, runs / 2);
+}
+
+// Each run waits for the disk several times.
+TEST(Import, AccountsForEveryMessageOfRandomAndDamagedExports) { import_random_exports(11, 60); }
+TEST(SlowImport, AccountsForEveryMessageOfManyExports) { import_random_exports(12, 3000); }
+
+TEST(Import, LedgerTellsWhereEveryMessageWent) {
+  const testing::TemporaryFolder out;
+  const ImportSummary summary =
+      import_chats({.paths = {testing::source_path("examples/wechat")}, .out = out.path()});
+  sqlite3* db = nullptr;
+  ASSERT_EQ(sqlite3_open_v2((out / "ledger.db").c_str(), &db, SQLITE_OPEN_READONLY, nullptr),
+            SQLITE_OK);
+  const auto number = [&](const char* sql) {
+    sqlite3_stmt* statement = nullptr;
+    EXPECT_EQ(sqlite3_prepare_v2(db, sql, -1, &statement, nullptr), SQLITE_OK);
+    EXPECT_EQ(sqlite3_step(statement), SQLITE_ROW);
+    const int64_t value = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    return value;
+  };
+  EXPECT_EQ(number("SELECT count(*) FROM messages"), summary.messages);
+  EXPECT_EQ(number("SELECT count(row) FROM messages"), summary.used);
+  EXPECT_EQ(number("SELECT count(*) FROM messages WHERE (row IS NULL) = (reason IS NULL)"), 0);
+  EXPECT_EQ(number("SELECT count(*) FROM rows"), summary.rows + summary.val_rows);
+  // The ids in a row's JSON are the messages that the ledger says are in it.
+  EXPECT_EQ(number("SELECT count(*) FROM rows, json_each(rows.json, '$.message_ids') AS j"
+                   " JOIN messages m ON m.id = j.value AND m.row = rows.id"),
+            summary.used);
+  sqlite3_close(db);
 }
 
 TEST(Import, ListsPeopleWithoutWriting) {
