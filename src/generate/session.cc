@@ -1,0 +1,94 @@
+#include "generate/session.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "base/error.h"
+
+namespace zhiyin {
+namespace {
+
+// Tokens of a prompt that go through the model at a time: enough to share the cost of unpacking
+// weights, few enough that activations stay small and a Ctrl-C is heard.
+constexpr size_t kPrefillTokens = 512;
+
+double milliseconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
+      .count();
+}
+
+}  // namespace
+
+Session::Session(const CausalLm& model, Context& context, KvType type, int64_t max_tokens)
+    : model_(model),
+      context_(context),
+      cache_(context, model.kv_shape(), type, max_tokens),
+      sequence_(cache_.add_sequence()),
+      max_tokens_(max_tokens) {}
+
+Tensor Session::advance(std::span<const int32_t> tokens) {
+  Batch batch;
+  batch.add(tokens, cache_.length(sequence_), sequence_);
+  const Tensor hidden = model_.forward(batch, {.cache = &cache_, .on_hidden = {}});
+  tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
+  return model_.logits(hidden.slice(0, hidden.dim(0) - 1, hidden.dim(0)));
+}
+
+Tensor Session::prefill(std::span<const int32_t> tokens, const GenerateOptions& options) {
+  check(!tokens.empty(), ErrorCode::kUsage, "the prompt is empty: there is no token to go on from");
+  const auto count = static_cast<int64_t>(tokens.size());
+  check(count <= max_tokens_, ErrorCode::kUsage, "the prompt has ", count,
+        " tokens, the context holds ", max_tokens_,
+        "; shorten the prompt or raise the context with --ctx");
+  size_t kept = 0;
+  while (kept < tokens_.size() && kept < tokens.size() && tokens_[kept] == tokens[kept]) ++kept;
+  // The last token is computed again even where it is known: its logits are not kept.
+  kept = std::min(kept, tokens.size() - 1);
+  cache_.truncate(sequence_, static_cast<int64_t>(kept));
+  tokens_.resize(kept);
+  Tensor logits;
+  while (tokens_.size() < tokens.size()) {
+    const size_t done = tokens_.size();
+    logits = advance(tokens.subspan(done, std::min(kPrefillTokens, tokens.size() - done)));
+    if (options.on_prefill) options.on_prefill(static_cast<int64_t>(tokens_.size()), count);
+  }
+  return logits;
+}
+
+Generation Session::generate(std::span<const int32_t> prompt, Sampler& sampler,
+                             const GenerateOptions& options) {
+  Generation result;
+  result.prompt_tokens = static_cast<int64_t>(prompt.size());
+  auto start = std::chrono::steady_clock::now();
+  try {
+    const auto [in_cache, in_prompt] =
+        std::mismatch(tokens_.begin(), tokens_.end(), prompt.begin(), prompt.end());
+    result.reused_tokens = std::min<int64_t>(in_prompt - prompt.begin(), result.prompt_tokens - 1);
+    Tensor logits = prefill(prompt, options);
+    result.prompt_ms = milliseconds_since(start);
+    start = std::chrono::steady_clock::now();
+    sampler.reset_history();
+    for (const int32_t id : prompt) sampler.accept(id);
+    for (int64_t n = 0; options.max_tokens < 0 || n < options.max_tokens; ++n) {
+      const int32_t id = sampler.sample({logits.data(), static_cast<size_t>(logits.elements())});
+      sampler.accept(id);
+      result.ids.push_back(id);
+      if (options.stop.contains(id) || (options.on_token && !options.on_token(id))) {
+        result.reason = FinishReason::kStop;
+        break;
+      }
+      const bool last = options.max_tokens >= 0 && n + 1 == options.max_tokens;
+      if (last || static_cast<int64_t>(tokens_.size()) >= max_tokens_) break;
+      logits = advance({&id, 1});
+    }
+  } catch (const Cancelled&) {
+    // What a forward pass had begun is dropped; the tokens before it stay usable.
+    context_.reset_cancel();
+    cache_.truncate(sequence_, static_cast<int64_t>(tokens_.size()));
+    result.reason = FinishReason::kCancelled;
+  }
+  result.predicted_ms = milliseconds_since(start);
+  return result;
+}
+
+}  // namespace zhiyin
