@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <tuple>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -152,8 +153,9 @@ void split_rows(Ledger& ledger, double share, ImportSummary& summary) {
   if (share < 0) share = summary.answers >= kEnoughAnswers ? kDefaultShare : 0;
   const auto wanted = static_cast<int64_t>(share * static_cast<double>(summary.answers));
   std::vector<LedgerRow> rows = ledger.rows();
-  std::stable_sort(rows.begin(), rows.end(),
-                   [](const LedgerRow& a, const LedgerRow& b) { return a.end_time > b.end_time; });
+  std::sort(rows.begin(), rows.end(), [](const LedgerRow& a, const LedgerRow& b) {
+    return std::tie(a.end_time, a.id) > std::tie(b.end_time, b.id);
+  });
   std::unordered_map<int64_t, int64_t> session_answers;
   for (const LedgerRow& row : rows) session_answers[row.session] += row.answers;
   std::unordered_set<int64_t> held_out;
