@@ -184,6 +184,7 @@ ZY_INLINE void pack_block(const float* x, const float* importance,
   store_scales(scale_codes, min_codes, block);
 
   // Codes again, for the scales as they will be read. A sub-block without scale keeps its own.
+  load_scales(*block, scale_codes, min_codes);
   for (int j = 0; j < kCount; ++j) {
     const float d = half_to_float(block->d) * static_cast<float>(scale_codes[j]);
     if (d == 0) continue;

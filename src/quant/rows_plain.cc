@@ -27,17 +27,15 @@ ZY_INLINE void store_nibbles(const uint8_t* codes, Block* block) {
   }
 }
 
-template <typename Block>
-ZY_INLINE void load_nibbles(const Block& block, uint8_t* codes) {
-  for (int j = 0; j < kHalf; ++j) {
-    codes[j] = block.qs[j] & 15;
-    codes[j + kHalf] = block.qs[j] >> 4;
-  }
-  if constexpr (requires { block.qh; }) {
-    uint32_t fifth;
-    std::memcpy(&fifth, block.qh, sizeof fifth);
-    for (int j = 0; j < kBlock; ++j) codes[j] |= static_cast<uint8_t>(((fifth >> j) & 1) << 4);
-  }
+// Calls value(code) for each element and writes what it returns.
+template <typename Block, typename Value>
+ZY_INLINE void unpack_nibbles(const Block& block, float* __restrict y, const Value& value) {
+  uint32_t fifth = 0;
+  if constexpr (requires { block.qh; }) std::memcpy(&fifth, block.qh, sizeof fifth);
+  for (int j = 0; j < kHalf; ++j) y[j] = value((block.qs[j] & 15) | ((fifth >> j) & 1) << 4);
+  fifth >>= kHalf;
+  for (int j = 0; j < kHalf; ++j)
+    y[j + kHalf] = value((block.qs[j] >> 4) | ((fifth >> j) & 1) << 4);
 }
 
 template <typename Block>
@@ -157,9 +155,9 @@ ZY_INLINE void unpack_symmetric(const void* source, float* __restrict y, int64_t
   const auto* block = static_cast<const Block*>(source);
   for (; n > 0; n -= kBlock, y += kBlock, ++block) {
     const float d = half_to_float(block->d);
-    uint8_t codes[kBlock];
-    load_nibbles(*block, codes);
-    for (int j = 0; j < kBlock; ++j) y[j] = static_cast<float>(codes[j] - kOffset) * d;
+    unpack_nibbles(*block, y, [=](uint32_t q) __attribute__((always_inline)) {
+      return static_cast<float>(static_cast<int>(q) - kOffset) * d;
+    });
   }
 }
 
@@ -169,9 +167,9 @@ ZY_INLINE void unpack_affine(const void* source, float* __restrict y, int64_t n)
   for (; n > 0; n -= kBlock, y += kBlock, ++block) {
     const float d = half_to_float(block->d);
     const float m = half_to_float(block->m);
-    uint8_t codes[kBlock];
-    load_nibbles(*block, codes);
-    for (int j = 0; j < kBlock; ++j) y[j] = static_cast<float>(codes[j]) * d + m;
+    unpack_nibbles(*block, y, [=](uint32_t q) __attribute__((always_inline)) {
+      return static_cast<float>(static_cast<int>(q)) * d + m;
+    });
   }
 }
 
@@ -181,6 +179,19 @@ ZY_INLINE int8_t round_to_int8(float value) {
   const int whole = static_cast<int>(value);
   const float rest = value - static_cast<float>(whole);
   return static_cast<int8_t>(whole + (rest >= 0.5f ? 1 : 0) - (rest <= -0.5f ? 1 : 0));
+}
+
+ZY_INLINE float largest_magnitude(const float* x) {
+  Floats largest{};
+  for (int j = 0; j < kBlock; j += kLanes) {
+    Floats eight;
+    std::memcpy(&eight, x + j, sizeof eight);
+    const Floats size = absolute(eight);
+    largest = largest > size ? largest : size;
+  }
+  float magnitude = 0;
+  for (int k = 0; k < kLanes; ++k) magnitude = std::max(magnitude, largest[k]);
+  return magnitude;
 }
 
 }  // namespace
@@ -221,12 +232,7 @@ ZY_ROW_FUNCTION void unpack_q8_0(const void* source, float* __restrict y, int64_
 ZY_ROW_FUNCTION void pack_q8_0(const float* x, void* target, int64_t n, const float*) {
   auto* __restrict block = static_cast<BlockQ8_0*>(target);
   for (; n > 0; n -= kBlock, x += kBlock, ++block) {
-    float magnitude = 0;
-    for (int j = 0; j < kBlock; ++j) {
-      const float size = std::fabs(x[j]);
-      magnitude = magnitude > size ? magnitude : size;
-    }
-    const float d = magnitude / 127;
+    const float d = largest_magnitude(x) / 127;
     const float inverse = inverse_or_zero(d);
     block->d = float_to_half(d);
     for (int j = 0; j < kBlock; ++j) block->qs[j] = round_to_int8(x[j] * inverse);

@@ -220,6 +220,7 @@ ZY_INLINE void fit_affine(const Floats (&x)[kSize], const Floats (&w)[kSize],
 }
 
 // One block of non-negative numbers: x = scale * code, codes 0 .. max_code. Returns the scale.
+// A fit can come out with a negative scale; its code then wraps around, here as in ggml.
 ZY_INLINE float fit_positive(const float* x, const float* w, int n, int max_code, uint8_t* codes) {
   float largest = 0;
   for (int i = 0; i < n; ++i) largest = largest > x[i] ? largest : x[i];
@@ -240,7 +241,8 @@ ZY_INLINE float fit_positive(const float* x, const float* w, int n, int max_code
     const float scale = 1 / candidate;
     float error = 0;
     for (int i = 0; i < n; ++i) {
-      const float difference = x[i] - scale * static_cast<float>(code_of(candidate * x[i]));
+      const int code = code_of(candidate * x[i]);
+      const float difference = x[i] - scale * static_cast<float>(k == 0 ? code & 255 : code);
       error += w[i] * difference * difference;
     }
     if (k == 0 || error < best_error) {
@@ -251,10 +253,11 @@ ZY_INLINE float fit_positive(const float* x, const float* w, int n, int max_code
 
   float sum_lx = 0, sum_l2 = 0;
   for (int i = 0; i < n; ++i) {
-    codes[i] = static_cast<uint8_t>(code_of(inverse * x[i]));
-    const float code = codes[i];
+    const int integer = code_of(inverse * x[i]);
+    const float code = static_cast<float>(integer);
     sum_lx += w[i] * x[i] * code;
     sum_l2 += w[i] * code * code;
+    codes[i] = static_cast<uint8_t>(integer);
   }
   for (int sweep = 0; sweep < 5; ++sweep) {
     bool any_moved = false;
