@@ -176,13 +176,13 @@ void split_rows(Ledger& ledger, double share, ImportSummary& summary) {
   summary.rows -= summary.val_rows;
 }
 
-std::string rows_text(const Ledger& ledger, std::string_view split) {
-  std::string text;
+void write_rows(const Ledger& ledger, std::string_view split, const std::string& path) {
+  AtomicFile file(path);
   ledger.each_row(split, [&](std::string_view json) {
-    text += json;
-    text += '\n';
+    file.write(json);
+    file.write("\n");
   });
-  return text;
+  file.commit();
 }
 
 }  // namespace
@@ -220,10 +220,10 @@ ImportSummary import_chats(const ImportOptions& options) {
         people_text(summary.people));
   split_rows(ledger, options.val_share, summary);
 
-  write_file(out("train.jsonl"), rows_text(ledger, "train"));
+  write_rows(ledger, "train", out("train.jsonl"));
   add_dataset(options.out, "chats", "train.jsonl");
   if (summary.val_rows > 0) {
-    write_file(out("val.jsonl"), rows_text(ledger, "val"));
+    write_rows(ledger, "val", out("val.jsonl"));
     add_dataset(options.out, "chats_val", "val.jsonl");
   } else {
     remove_dataset(options.out, "chats_val");

@@ -30,6 +30,9 @@ enum class MessageKind {
   kForward,  // a bundle of other talks' messages, an announcement, a list to join
   kNotice,
   kRecall,
+  kBranch,  // a version of a turn that an assistant's export keeps beside the one in use
+  kTool,    // an assistant's call of a tool, and what came back
+  kHidden,  // never shown: instructions, an assistant's thoughts
   kOther,
   kDamaged,  // a record of the export that cannot be read
 };
@@ -56,7 +59,7 @@ struct Message {
   int64_t time = 0;       // seconds since 1970-01-01 on the clock the export shows
 
   MessageKind kind = MessageKind::kText;
-  std::string text;  // UTF-8: what was said, the transcript of a voice message, a link's title
+  std::string text;  // UTF-8: what was said, a transcript, a caption, a link's title
   std::string quote_name, quote_text;  // what a reply refers to; both empty for no reply
   std::string sticker_key;             // 32 hexadecimal digits, or empty
   std::string sticker_url;             // byte for byte as in the export

@@ -12,10 +12,12 @@ namespace {
 
 // What becomes of a message that is not plain text. The other side's pictures and links stay in
 // the question as a placeholder, because the answer is about them; the persona cannot send any,
-// so there they are dropped. A kind without placeholder is dropped on either side.
+// so there they are dropped. A kind without placeholder is dropped on either side, and a drop cuts
+// unless the message was never to be seen.
 struct KindRule {
   std::string_view placeholder;
   std::string_view reason;
+  bool cuts = true;
 };
 
 KindRule kind_rule(MessageKind kind) {
@@ -48,6 +50,12 @@ KindRule kind_rule(MessageKind kind) {
       return {"", "notice"};
     case MessageKind::kRecall:
       return {"", "recalled"};
+    case MessageKind::kBranch:
+      return {"", "other version", false};
+    case MessageKind::kTool:
+      return {"", "tool traffic", false};
+    case MessageKind::kHidden:
+      return {"", "hidden", false};
     case MessageKind::kOther:
       return {"", "unknown type"};
     case MessageKind::kDamaged:
@@ -58,7 +66,8 @@ KindRule kind_rule(MessageKind kind) {
 
 struct Rendered {
   std::string text;
-  std::string_view reason;  // set: the message is dropped
+  std::string_view reason = {};  // set: the message is dropped
+  bool cuts = false;
 };
 
 Rendered render(const Message& message, bool is_persona, const StickerNames& stickers) {
@@ -72,11 +81,11 @@ Rendered render(const Message& message, bool is_persona, const StickerNames& sti
   } else if (message.kind == MessageKind::kLink && !is_persona && !message.text.empty()) {
     out.text = cat("[链接：", message.text, "]");
   }
-  if (out.text.empty() && !is_persona) out.text = rule.placeholder;
-  if (out.text.empty()) {
-    out.reason = rule.reason;
-    return out;
+  if (out.text.empty() && !is_persona && !rule.placeholder.empty()) {
+    out.text = rule.placeholder;
+    if (!message.text.empty()) out.text += cat("\n", message.text);
   }
+  if (out.text.empty()) return {{}, rule.reason, rule.cuts};
   if (is_persona) return out;  // the persona is not to learn to write quotes, so only the reply
   if (!message.quote_text.empty() && !message.quote_text.starts_with('<')) {
     out.text = cat("「", message.quote_name, "：", message.quote_text, "」\n", out.text);
@@ -240,6 +249,9 @@ TalkRows build_rows(std::span<const Message> messages, std::string_view persona,
                     const StickerNames& stickers, const RowOptions& options) {
   RowBuilder builder(options, messages.size());
   CopyFinder copies;
+  const bool is_thread = std::any_of(messages.begin(), messages.end(), [](const Message& message) {
+    return message.side == Side::kMachine;
+  });
   const Message* previous = nullptr;
   for (size_t i = 0; i < messages.size(); ++i) {
     const Message& message = messages[i];
@@ -247,7 +259,7 @@ TalkRows build_rows(std::span<const Message> messages, std::string_view persona,
       builder.drop(i, "copy");
       continue;
     }
-    if (previous != nullptr && message.time - previous->time > options.session_gap) {
+    if (!is_thread && previous != nullptr && message.time - previous->time > options.session_gap) {
       builder.end_session();
     }
     previous = &message;
@@ -257,7 +269,7 @@ TalkRows build_rows(std::span<const Message> messages, std::string_view persona,
       builder.add(i, is_persona, std::move(rendered.text));
     } else {
       builder.drop(i, rendered.reason);
-      builder.cut();
+      if (rendered.cuts) builder.cut();
     }
   }
   return builder.take();

@@ -3,10 +3,12 @@
 //
 // The rules, in the order they apply:
 //  1. A second copy of a message (overlapping exports) is dropped; nothing is lost by that.
-//  2. A silence longer than the session gap starts a new session.
+//  2. A silence longer than the session gap starts a new session; a thread with an assistant, which
+//     never keeps one waiting, is one session.
 //  3. A message that cannot be part of a row (a call, a recall, a picture of the persona, ...) is
 //     dropped and CUTS: what stands before it and what stands behind it never meet in one row, so
-//     no answer is paired with a question it was not given to.
+//     no answer is paired with a question it was not given to. What was never on the screen (tool
+//     traffic, other versions of a turn) is dropped without a cut.
 //  4. In what remains, messages of one side in a row form a turn, joined by line breaks in order.
 //  5. A session that the persona opens gets a neutral opener as the user's turn; the answer itself
 //     is never hinted at. Behind a cut the question is unknown and the turn is dropped.

@@ -259,8 +259,11 @@ void read_content(Message& message, const std::string& text, const std::string& 
       if (text.find("revokemsg") != std::string::npos) message.kind = MessageKind::kRecall;
       message.text = text;
       break;
-    default:
+    case MessageKind::kForward:
+    case MessageKind::kOther:
       message.text = text;
+      break;
+    default:  // what stands there, such as 图片 or an amount, was not said by anyone
       break;
   }
 }
