@@ -1,0 +1,62 @@
+#include <immintrin.h>
+
+#include "kernels/avx2/kernels_avx2.h"
+
+namespace zhiyin::avx2 {
+namespace {
+
+constexpr float kTinyMax = 1e-35f;  // as in ref
+
+// The largest of eight numbers.
+uint32_t max_lane(__m256i value) {
+  __m128i four = _mm_max_epu32(_mm256_castsi256_si128(value), _mm256_extracti128_si256(value, 1));
+  four = _mm_max_epu32(four, _mm_shuffle_epi32(four, 0x4E));
+  four = _mm_max_epu32(four, _mm_shuffle_epi32(four, 0xB1));
+  return static_cast<uint32_t>(_mm_cvtsi128_si32(four));
+}
+
+void quantize_block(const float* x, int8_t* q, float* scale, int32_t* sum) {
+  __m256 values[4];
+  __m256i max_bits = _mm256_setzero_si256();
+  for (int i = 0; i < 4; ++i) {
+    values[i] = _mm256_loadu_ps(x + 8 * i);
+    // Compared as integers, a NaN is larger than every number and stays.
+    max_bits = _mm256_max_epu32(
+        max_bits, _mm256_and_si256(_mm256_castps_si256(values[i]), _mm256_set1_epi32(0x7FFFFFFF)));
+  }
+  const uint32_t bits = max_lane(max_bits);
+  float max;
+  __builtin_memcpy(&max, &bits, sizeof(max));
+  const bool zero = max < kTinyMax;
+  const __m256 inverse = _mm256_set1_ps(zero ? 0.0f : 127.0f / max);
+  *scale = zero ? 0.0f : max / 127.0f;
+  __m256i rounded[4];
+  for (int i = 0; i < 4; ++i) rounded[i] = _mm256_cvtps_epi32(_mm256_mul_ps(values[i], inverse));
+  // Packing works within halves of a vector; the permutation restores the order of four bytes each.
+  const __m256i bytes =
+      _mm256_permutevar8x32_epi32(_mm256_packs_epi16(_mm256_packs_epi32(rounded[0], rounded[1]),
+                                                     _mm256_packs_epi32(rounded[2], rounded[3])),
+                                  _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(q), bytes);
+  // Sums of eight bytes each, taken as unsigned with 128 added.
+  const __m256i eights =
+      _mm256_sad_epu8(_mm256_xor_si256(bytes, _mm256_set1_epi8(-128)), _mm256_setzero_si256());
+  const __m128i pairs =
+      _mm_add_epi64(_mm256_castsi256_si128(eights), _mm256_extracti128_si256(eights, 1));
+  *sum = _mm_cvtsi128_si32(_mm_add_epi64(pairs, _mm_unpackhi_epi64(pairs, pairs))) - 32 * 128;
+}
+
+}  // namespace
+
+void quantize_rows(const float* x, int64_t x_stride, int64_t rows, int64_t cols, Q8Rows out) {
+  const int64_t blocks = cols / kQ8Block;
+  for (int64_t row = 0; row < rows; ++row) {
+    for (int64_t block = 0; block < blocks; ++block) {
+      const int64_t at = row * blocks + block;
+      quantize_block(x + row * x_stride + block * kQ8Block, out.q + at * kQ8Block, out.scales + at,
+                     out.sums + at);
+    }
+  }
+}
+
+}  // namespace zhiyin::avx2

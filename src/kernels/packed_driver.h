@@ -1,0 +1,558 @@
+// Integer products with packed weights, written once for every vector width. A Simd type of an
+// instruction set's folder gives the vectors; see avx512/packed_simd.h for what one has to have.
+//
+// Included by .cc files of those folders alone; everything is local to them.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/packed.h"
+#include "quant/blocks.h"
+
+#define ZY_INLINE [[gnu::always_inline]] inline
+
+namespace zhiyin {
+namespace {
+
+// Scales and mins of 16 rows, one array of 16 a (half) block.
+using RowFloats = float[kPackRows];
+// 16 bytes of a head, one a row.
+using Piece [[gnu::vector_size(kPackRows)]] = uint8_t;
+
+constexpr int halves_of(const PackedLayout& layout) { return layout.halves ? 2 : 1; }
+
+// Bits of a code as it goes into the product, and what is then still to be taken off: where the
+// set multiplies signed bytes, codes of eight bits come without their 128.
+constexpr int dot_bits(const PackedLayout& layout) { return layout.table ? 8 : layout.bits; }
+template <typename Simd>
+constexpr int dot_offset(const PackedLayout& layout) {
+  return Simd::kSignedBytes && dot_bits(layout) == 8 ? 0 : layout.offset;
+}
+
+// ---- heads
+// ---------------------------------------------------------------------------------------
+
+ZY_INLINE Piece load_piece(const uint8_t* p, int index) {
+  return *reinterpret_cast<const Piece*>(p + kPackRows * index);
+}
+
+// The pair j of six-bit numbers in the three vectors at p.
+struct SixBitPair {
+  Piece a, b;
+};
+ZY_INLINE SixBitPair load_pair(const uint8_t* p, int j) {
+  const Piece low = load_piece(p, j);
+  const Piece high = load_piece(p + 2 * kPackVector, j % 4) >> (4 * (j / 4));
+  return {(low & 15) | (high & 3) << 4, low >> 4 | (high & 12) << 2};
+}
+
+// weight = scale * (code - offset) + min for all (half) blocks of a unit. `min` is written for
+// formats that have one.
+template <typename Simd, Format kFormat>
+ZY_INLINE void unpack_head(const uint8_t* p, RowFloats* scale, RowFloats* min) {
+  constexpr PackedHead kHead = packed_layout(kFormat).head;
+  using enum PackedHead;
+  const uint8_t* tail = p + kPackVector;
+  if constexpr (kHead == kHalf || kHead == kHalfMin) {
+    Simd::load_halves(p, scale[0]);
+    Simd::load_halves(p + 32, scale[1]);
+    if constexpr (kHead == kHalfMin) {
+      Simd::load_halves(tail, min[0]);
+      Simd::load_halves(tail + 32, min[1]);
+    }
+    return;
+  }
+  alignas(64) RowFloats d, dmin;
+  Simd::load_halves(p, d);
+  if constexpr (kHead == kSixBitMin || kHead == kNibbleMin) {
+    Simd::load_halves(p + 32, dmin);
+    for (float& value : dmin) value = -value;
+  }
+  if constexpr (kHead == kSixBitMin) {
+    for (int j = 0; j < 8; ++j) {
+      const SixBitPair pair = load_pair(tail, j);
+      Simd::scale_bytes(pair.a, 0, d, scale[j]);
+      Simd::scale_bytes(pair.b, 0, dmin, min[j]);
+    }
+  }
+  if constexpr (kHead == kSixBit) {
+    for (int j = 0; j < 8; ++j) {
+      const SixBitPair pair = load_pair(tail, j);
+      Simd::scale_bytes(pair.a, 32, d, scale[2 * j]);
+      Simd::scale_bytes(pair.b, 32, d, scale[2 * j + 1]);
+    }
+  }
+  if constexpr (kHead == kByte) {  // signed: 128 is added and taken off
+    for (int j = 0; j < 16; ++j) {
+      Simd::scale_bytes(load_piece(tail, j) ^ 128, 128, d, scale[j]);
+    }
+  }
+  if constexpr (kHead == kNibbleMin) {
+    for (int j = 0; j < 16; ++j) {
+      const Piece piece = load_piece(tail, j);
+      Simd::scale_bytes(piece & 15, 0, d, scale[j]);
+      Simd::scale_bytes(piece >> 4, 0, dmin, min[j]);
+    }
+  }
+  if constexpr (kHead == kSixBitBlock) {
+    for (int j = 0; j < 8; ++j) {
+      const Piece low = load_piece(tail, j % 4) >> (4 * (j / 4)) & 15;
+      const Piece high = load_piece(p + 32, j % 2) >> (2 * (j / 2)) & 3;
+      Simd::scale_bytes(low | high << 4, 32, d, scale[j]);
+    }
+  }
+}
+
+// ---- codes
+// ---------------------------------------------------------------------------------------
+
+// value moved left by kBits, or right where negative.
+template <int kBits, typename Ints>
+ZY_INLINE Ints shift(Ints value) {
+  if constexpr (kBits >= 0) {
+    return value << kBits;
+  } else {
+    return value >> -kBits;
+  }
+}
+
+// quads[kQuad ...] |= the kWidth bits of each of kCount quads in vector, moved up to bit kAt.
+template <int kCount, int kWidth, int kAt, int kQuad = 0, typename Ints>
+ZY_INLINE void merge_bits(Ints vector, Ints mask, Ints* quads) {
+  if constexpr (kQuad < kCount) {
+    quads[kQuad] |= shift<kAt - kWidth * kQuad>(vector) & mask;
+    merge_bits<kCount, kWidth, kAt, kQuad + 1>(vector, mask, quads);
+  }
+}
+
+// The eight quads of a block, for the rows whose bytes begin at p: bytes for Simd::dot.
+template <typename Simd, Format kFormat>
+ZY_INLINE void unpack_codes(const uint8_t* p, typename Simd::Ints quads[8]) {
+  using Ints = typename Simd::Ints;
+  constexpr PackedLayout kLayout = packed_layout(kFormat);
+  constexpr int kBits = kLayout.bits;
+  const auto load = [&](int vector) { return Simd::load(p + kPackVector * vector); };
+  if constexpr (kBits == 8) {
+    for (int c = 0; c < 8; ++c) {
+      quads[c] = Simd::kSignedBytes ? load(c) ^ Simd::set_bytes(-128) : load(c);
+    }
+    return;
+  }
+  if constexpr (kBits >= 4) {
+    const Ints nibble = Simd::set_bytes(15);
+    for (int v = 0; v < 4; ++v) {
+      const Ints vector = load(v);
+      quads[v] = vector & nibble;
+      quads[v + 4] = (vector >> 4) & nibble;
+    }
+  } else {
+    for (int c = 0; c < 8; ++c) quads[c] = Ints{};
+  }
+  if constexpr (kLayout.table) {
+    for (int c = 0; c < 8; ++c) {
+      quads[c] = Simd::look_up(kIq4Values, quads[c]);
+      if constexpr (!Simd::kSignedBytes) quads[c] ^= Simd::set_bytes(-128);
+    }
+  }
+  if constexpr (kBits == 2 || kBits == 3 || kBits == 6) {
+    constexpr int kAt = kBits == 6 ? 4 : 0;
+    constexpr int kFirst = kBits == 6 ? 4 : 0;
+    const Ints mask = Simd::set_bytes(3 << kAt);
+    merge_bits<4, 2, kAt>(load(kFirst), mask, quads);
+    merge_bits<4, 2, kAt>(load(kFirst + 1), mask, quads + 4);
+  }
+  if constexpr (kBits == 3 || kBits == 5) {
+    merge_bits<8, 1, kBits - 1>(load(kLayout.block_vectors - 1), Simd::set_bytes(1 << (kBits - 1)),
+                                quads);
+  }
+}
+
+// ---- few tokens: weights from memory straight into the product
+// ------------------------------------
+
+constexpr int kPrefetchBytes = 1024;
+
+ZY_INLINE void prefetch(const uint8_t* p, int bytes) {
+  for (int i = 0; i < bytes; i += 64) __builtin_prefetch(p + i);
+}
+
+// One block of activations, as every group of rows needs it.
+template <typename Simd, Format kFormat, int kTokens>
+struct BlockInput {
+  static constexpr PackedLayout kLayout = packed_layout(kFormat);
+
+  const int8_t* q;
+  int64_t q_stride;
+  typename Simd::Floats scale[kTokens];
+  typename Simd::Ints start[kTokens][halves_of(kLayout)];         // - offset * sum
+  typename Simd::Floats min_factor[kTokens][halves_of(kLayout)];  // scale * sum
+
+  ZY_INLINE BlockInput(const PackedGemmArgs& args, int64_t block)
+      : q(args.q + block * kQ8Block), q_stride(args.w.cols) {
+    const int64_t blocks = args.w.cols / kQ8Block;
+    for (int t = 0; t < kTokens; ++t) {
+      const float x_scale = args.scales[t * blocks + block];
+      const int sum = args.sums[t * blocks + block];
+      scale[t] = Simd::set(x_scale);
+      if constexpr (kLayout.halves) {
+        const int first = Simd::sum_16(q + t * q_stride);
+        set_sum(t, 0, first, x_scale);
+        set_sum(t, 1, sum - first, x_scale);
+      } else {
+        set_sum(t, 0, sum, x_scale);
+      }
+    }
+  }
+
+  ZY_INLINE void set_sum(int t, int half, int sum, float x_scale) {
+    start[t][half] = Simd::set(-dot_offset<Simd>(kLayout) * sum);
+    min_factor[t][half] = Simd::set(x_scale * static_cast<float>(sum));
+  }
+};
+
+// A place in the weights that moves on through groups that follow one another, and the sums of the
+// group it is in.
+template <typename Simd, Format kFormat, int kTokens>
+class Stream {
+ public:
+  using Input = BlockInput<Simd, kFormat, kTokens>;
+
+  ZY_INLINE void begin_group(const uint8_t* group) {
+    at_ = group;
+    for (auto& part : sums_) {
+      for (auto& sum : part) sum = typename Simd::Floats{};
+    }
+  }
+
+  ZY_INLINE void read_head() {
+    prefetch(at_ + kPrefetchBytes, head_bytes(kLayout));
+    unpack_head<Simd, kFormat>(at_, scale_, min_);
+    at_ += head_bytes(kLayout);
+  }
+
+  // Block in_unit of the unit.
+  ZY_INLINE void read_block(int in_unit, const Input& x) {
+    prefetch(at_ + kPrefetchBytes, block_bytes(kLayout));
+    for (int part = 0; part < kParts; ++part) add_block(part, kHalves * in_unit, x);
+    at_ += block_bytes(kLayout);
+  }
+
+  ZY_INLINE void store(const PackedGemmArgs& args, int64_t group) const {
+    for (int part = 0; part < kParts; ++part) {
+      const int64_t row = group * kPackRows + part * Simd::kLanes;
+      for (int t = 0; t < kTokens; ++t) {
+        Simd::store_rows(args.y + t * args.y_stride + row, args.row_end - row, sums_[part][t]);
+      }
+    }
+  }
+
+ private:
+  static constexpr PackedLayout kLayout = packed_layout(kFormat);
+  static constexpr int kHalves = halves_of(kLayout);
+  static constexpr int kParts = kPackRows / Simd::kLanes;
+  static constexpr int kScales = kLayout.unit_blocks * kHalves;
+
+  ZY_INLINE void add_block(int part, int first_scale, const Input& x) {
+    const int lane = part * Simd::kLanes;
+    typename Simd::Ints w[8];
+    unpack_codes<Simd, kFormat>(at_ + 4 * lane, w);
+    typename Simd::Ints dots[kTokens][kHalves];
+    for (int t = 0; t < kTokens; ++t) {
+      const int8_t* q = x.q + t * x.q_stride;
+      for (int h = 0; h < 2; ++h) {  // 16 columns each
+        const bool begins = h == 0 || kLayout.halves;
+        typename Simd::Ints& dot = dots[t][kLayout.halves ? h : 0];
+        dot = Simd::template dot<dot_bits(kLayout)>(begins ? x.start[t][h % kHalves] : dot,
+                                                    w + 4 * h, q + 16 * h, 4);
+      }
+    }
+    for (int t = 0; t < kTokens; ++t) {
+      typename Simd::Floats total{};
+      for (int h = 0; h < kHalves; ++h) {
+        const auto scale = Simd::load(scale_[first_scale + h] + lane);
+        const auto value = Simd::to_floats(dots[t][h]);
+        total = h == 0 ? Simd::mul(value, scale) : Simd::fma(value, scale, total);
+      }
+      sums_[part][t] = Simd::fma(total, x.scale[t], sums_[part][t]);
+      if constexpr (kLayout.has_min) {
+        for (int h = 0; h < kHalves; ++h) {
+          sums_[part][t] = Simd::fma(Simd::load(min_[first_scale + h] + lane), x.min_factor[t][h],
+                                     sums_[part][t]);
+        }
+      }
+    }
+  }
+
+  const uint8_t* at_;
+  typename Simd::Floats sums_[kParts][kTokens];
+  alignas(64) RowFloats scale_[kScales];
+  alignas(64) RowFloats min_[kLayout.has_min ? kScales : 1];
+};
+
+template <typename Simd, Format kFormat, int kTokens>
+void stream_rows(const PackedGemmArgs& args) {
+  constexpr PackedLayout kLayout = packed_layout(kFormat);
+  const int64_t blocks = args.w.cols / kQ8Block;
+  const int64_t first = args.row_begin / kPackRows;
+  const int64_t end = (args.row_end + kPackRows - 1) / kPackRows;
+  // Two streams with a half each read faster than one; of an odd number of groups both compute the
+  // middle one.
+  const int64_t each = (end - first + 1) / 2;
+  const int64_t second = end - each;
+  Stream<Simd, kFormat, kTokens> a, b;
+  for (int64_t i = 0; i < each; ++i) {
+    a.begin_group(args.w.data + (first + i) * args.w.group_bytes);
+    b.begin_group(args.w.data + (second + i) * args.w.group_bytes);
+    for (int64_t block = 0; block < blocks; block += kLayout.unit_blocks) {
+      a.read_head();
+      b.read_head();
+      const int64_t left = blocks - block;
+      for (int k = 0; k < kLayout.unit_blocks && k < left; ++k) {
+        const BlockInput<Simd, kFormat, kTokens> x(args, block + k);
+        a.read_block(k, x);
+        b.read_block(k, x);
+      }
+    }
+    a.store(args, first + i);
+    b.store(args, second + i);
+  }
+}
+
+// ---- many tokens: tiles of rows by tokens in registers
+// ---------------------------------------------
+//
+// The columns are taken in chunks and the tokens in batches whose activations, rearranged so that a
+// tile reads them in one sequence, stay in the second-level cache. For each group of rows the chunk
+// is unpacked once and used by every tile of the batch.
+
+constexpr int kBatchTokens = 128;
+constexpr int kChunkCols = 1024;  // a multiple of a super-block
+constexpr int kChunkBlocks = kChunkCols / kQ8Block;
+
+// Activations of a batch, tile after tile; within a tile the tokens lie side by side.
+struct Activations {
+  alignas(64) int8_t q[kBatchTokens * kChunkCols];  // [quad][token][4]
+  float scales[kBatchTokens * kChunkBlocks];        // [block][token]
+  // [block or half block][token]: - offset * sum, and scale * sum for the mins
+  int32_t starts[kBatchTokens * kChunkBlocks * 2];
+  float min_factors[kBatchTokens * kChunkBlocks * 2];
+};
+
+// A group's chunk of columns.
+struct Panel {
+  alignas(64) uint8_t codes[kChunkCols / 4][kPackVector];
+  alignas(64) RowFloats scale[kChunkBlocks * 2 + 1];  // a last unit of one block writes two
+  alignas(64) RowFloats min[kChunkBlocks * 2 + 1];
+};
+
+// One tile's activations of blocks [block, block + count) of tokens [token, token + tokens).
+// at: token's place in the batch.
+template <typename Simd, Format kFormat>
+void gather_tile(const PackedGemmArgs& args, int64_t block, int count, int64_t token, int tokens,
+                 int64_t at, Activations& x) {
+  constexpr PackedLayout kLayout = packed_layout(kFormat);
+  constexpr int kHalves = halves_of(kLayout);
+  const int64_t blocks = args.w.cols / kQ8Block;
+  int8_t* quads = x.q + at * kQ8Block * count;
+  float* scales = x.scales + at * count;
+  int32_t* starts = x.starts + at * kHalves * count;
+  float* min_factors = x.min_factors + at * kHalves * count;
+  for (int t = 0; t < tokens; ++t) {
+    const int8_t* q = args.q + (token + t) * args.w.cols + block * kQ8Block;
+    const float* x_scales = args.scales + (token + t) * blocks + block;
+    const int32_t* sums = args.sums + (token + t) * blocks + block;
+    for (int i = 0; i < kQ8Block / 4 * count; ++i) {
+      __builtin_memcpy(quads + 4 * (i * tokens + t), q + 4 * i, 4);
+    }
+    for (int b = 0; b < count; ++b) {
+      scales[b * tokens + t] = x_scales[b];
+      int half_sums[2] = {sums[b], 0};
+      if constexpr (kLayout.halves) {
+        half_sums[0] = Simd::sum_16(q + b * kQ8Block);
+        half_sums[1] = sums[b] - half_sums[0];
+      }
+      for (int h = 0; h < kHalves; ++h) {
+        const int i = (kHalves * b + h) * tokens + t;
+        if constexpr (kLayout.has_min) {
+          min_factors[i] = x_scales[b] * static_cast<float>(half_sums[h]);
+        } else {
+          starts[i] = -dot_offset<Simd>(kLayout) * half_sums[h];
+        }
+      }
+    }
+  }
+}
+
+// `count` blocks from p, where a unit begins.
+template <typename Simd, Format kFormat>
+void unpack_panel(const uint8_t* p, int count, Panel& panel) {
+  constexpr PackedLayout kLayout = packed_layout(kFormat);
+  constexpr int kHalves = halves_of(kLayout);
+  for (int block = 0; block < count; block += kLayout.unit_blocks) {
+    unpack_head<Simd, kFormat>(p, panel.scale + kHalves * block, panel.min + kHalves * block);
+    p += head_bytes(kLayout);
+    for (int k = 0; k < kLayout.unit_blocks && block + k < count; ++k) {
+      for (int lane = 0; lane < kPackRows; lane += Simd::kLanes) {
+        typename Simd::Ints quads[8];
+        unpack_codes<Simd, kFormat>(p + 4 * lane, quads);
+        for (int c = 0; c < 8; ++c) {
+          Simd::store(panel.codes[8 * (block + k) + c] + 4 * lane, quads[c]);
+        }
+      }
+      p += block_bytes(kLayout);
+    }
+  }
+}
+
+struct Tile {
+  const Activations* x;
+  int64_t at;  // of its first token in the batch
+  int blocks;
+  float* y;  // of the first token and row
+  int64_t y_stride;
+  int64_t rows;
+  bool accumulate;       // add to y rather than overwrite it
+  const uint8_t* ahead;  // weights to fetch meanwhile, four lines a block
+};
+
+template <typename Simd, int kBits, int kHalves, bool kMin, int kTokens>
+void multiply_tile(const Panel& panel, int lane, const Tile& tile) {
+  const int8_t* q = tile.x->q + tile.at * kQ8Block * tile.blocks;
+  const float* scales = tile.x->scales + tile.at * tile.blocks;
+  const int32_t* starts = tile.x->starts + tile.at * kHalves * tile.blocks;
+  const float* min_factors = tile.x->min_factors + tile.at * kHalves * tile.blocks;
+  const uint8_t* codes = panel.codes[0] + 4 * lane;
+  const uint8_t* ahead = tile.ahead;
+  const float* w_scale = panel.scale[0] + lane;
+  const float* w_min = panel.min[0] + lane;
+  typename Simd::Floats sums[kTokens] = {};
+  for (int block = 0; block < tile.blocks; ++block) {
+    prefetch(ahead, 256);
+    ahead += 256;
+    typename Simd::Floats total[kTokens];
+    typename Simd::Ints dots[kTokens];
+    for (int h = 0; h < 2; ++h) {  // 16 columns each
+      if (h == 0 || kHalves == 2) {
+        for (int t = 0; t < kTokens; ++t) {
+          dots[t] = kMin ? typename Simd::Ints{} : Simd::set(starts[t]);
+        }
+        starts += kTokens;
+      }
+      typename Simd::Ints w[4];
+      for (int c = 0; c < 4; ++c) w[c] = Simd::load(codes + kPackVector * c);
+      for (int t = 0; t < kTokens; ++t) {
+        dots[t] = Simd::template dot<kBits>(dots[t], w, q + 4 * t, 4 * kTokens);
+      }
+      codes += 4 * kPackVector;
+      q += 16 * kTokens;
+      if (h == 0 && kHalves == 1) continue;
+      const auto scale = Simd::load(w_scale);
+      for (int t = 0; t < kTokens; ++t) {
+        const auto value = Simd::to_floats(dots[t]);
+        total[t] =
+            h == 0 || kHalves == 1 ? Simd::mul(value, scale) : Simd::fma(value, scale, total[t]);
+      }
+      w_scale += kPackRows;
+      if constexpr (kMin) {
+        const auto min = Simd::load(w_min);
+        for (int t = 0; t < kTokens; ++t) {
+          sums[t] = Simd::fma(min, Simd::set(min_factors[t]), sums[t]);
+        }
+        w_min += kPackRows;
+        min_factors += kTokens;
+      }
+    }
+    for (int t = 0; t < kTokens; ++t) {
+      sums[t] = Simd::fma(total[t], Simd::set(scales[t]), sums[t]);
+    }
+    scales += kTokens;
+  }
+  for (int t = 0; t < kTokens; ++t) {
+    float* y = tile.y + t * tile.y_stride + lane;
+    if (tile.accumulate) sums[t] = Simd::add(sums[t], Simd::load_rows(y, tile.rows - lane));
+    Simd::store_rows(y, tile.rows - lane, sums[t]);
+  }
+}
+
+template <typename Simd, int kBits, int kHalves, bool kMin, int kTokens = 1>
+ZY_INLINE void multiply_tile(int tokens, const Panel& panel, const Tile& tile) {
+  if constexpr (kTokens < Simd::kTileTokens) {
+    if (tokens != kTokens) {
+      return multiply_tile<Simd, kBits, kHalves, kMin, kTokens + 1>(tokens, panel, tile);
+    }
+  }
+  for (int lane = 0; lane < kPackRows; lane += Simd::kLanes) {
+    multiply_tile<Simd, kBits, kHalves, kMin, kTokens>(panel, lane, tile);
+  }
+}
+
+// Calls call(at, tokens) for tiles of nearly equal size.
+template <typename Simd, typename Call>
+ZY_INLINE void for_tiles(int64_t tokens, const Call& call) {
+  const int64_t tiles = (tokens + Simd::kTileTokens - 1) / Simd::kTileTokens;
+  for (int64_t i = 0; i < tiles; ++i) {
+    const int64_t at = tokens * i / tiles;
+    call(at, static_cast<int>(tokens * (i + 1) / tiles - at));
+  }
+}
+
+template <typename Simd, Format kFormat>
+void multiply_tiles(const PackedGemmArgs& args) {
+  constexpr PackedLayout kLayout = packed_layout(kFormat);
+  const int64_t blocks = args.w.cols / kQ8Block;
+  const int64_t chunk_bytes = kChunkBlocks / kLayout.unit_blocks *
+                              (head_bytes(kLayout) + kLayout.unit_blocks * block_bytes(kLayout));
+  Activations x;
+  Panel panel;
+  for (int64_t token = 0; token < args.tokens; token += kBatchTokens) {
+    const int64_t tokens = args.tokens - token < kBatchTokens ? args.tokens - token : kBatchTokens;
+    for (int64_t block = 0; block < blocks; block += kChunkBlocks) {
+      const int count =
+          static_cast<int>(blocks - block < kChunkBlocks ? blocks - block : kChunkBlocks);
+      for_tiles<Simd>(tokens, [&](int64_t at, int tile_tokens) {
+        gather_tile<Simd, kFormat>(args, block, count, token + at, tile_tokens, at, x);
+      });
+      for (int64_t row = args.row_begin; row < args.row_end; row += kPackRows) {
+        const uint8_t* weights =
+            args.w.data + row / kPackRows * args.w.group_bytes + block / kChunkBlocks * chunk_bytes;
+        unpack_panel<Simd, kFormat>(weights, count, panel);
+        for_tiles<Simd>(tokens, [&](int64_t at, int tile_tokens) {
+          const Tile tile = {.x = &x,
+                             .at = at,
+                             .blocks = count,
+                             .y = args.y + (token + at) * args.y_stride + row,
+                             .y_stride = args.y_stride,
+                             .rows = args.row_end - row,
+                             .accumulate = block > 0,
+                             .ahead = weights + args.w.group_bytes + at * 32 * count};
+          multiply_tile<Simd, Simd::dot_kind(dot_bits(kLayout)), halves_of(kLayout),
+                        kLayout.has_min>(tile_tokens, panel, tile);
+        });
+      }
+    }
+  }
+}
+
+// From this many tokens on unpacking once pays.
+constexpr int kTileFrom = 5;
+
+template <typename Simd, Format kFormat>
+void multiply(const PackedGemmArgs& args) {
+  switch (args.tokens) {
+    case 0:
+      return;
+    case 1:
+      return stream_rows<Simd, kFormat, 1>(args);
+    case 2:
+      return stream_rows<Simd, kFormat, 2>(args);
+    case 3:
+      return stream_rows<Simd, kFormat, 3>(args);
+    case kTileFrom - 1:
+      return stream_rows<Simd, kFormat, kTileFrom - 1>(args);
+    default:
+      return multiply_tiles<Simd, kFormat>(args);
+  }
+}
+
+}  // namespace
+}  // namespace zhiyin
