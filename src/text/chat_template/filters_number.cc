@@ -38,8 +38,10 @@ Value do_int(Runtime&, const FilterArgs& args) {
   int64_t out = 0;
   if (value.is_undefined()) fail_undefined(value);
   if (value.is_string()) {
-    const int64_t base = args[2].is_missing() ? 10 : to_index(args[2]);
-    const IntParse parsed = parse_int(value.text(), static_cast<int>(base), out);
+    const Value base = value_or(args[2], Value::integer(int64_t{10}));
+    const IntParse parsed = base.is_integral()
+                                ? parse_int(value.text(), static_cast<int>(base.as_int()), out)
+                                : IntParse::kInvalid;
     if (parsed == IntParse::kOk) return Value::integer(out);
     if (parsed == IntParse::kTooLarge) {
       raise("OverflowError", "an integer beyond 64 bits, which zhiyin's templates do not have");

@@ -547,16 +547,10 @@ class BraceFormatter {
     int64_t index = read_number(name, digits);
     const bool number = !name.empty() && digits == name.size();
     if (whole_size == 0) {
-      if (next_ < 0) {
-        raise("ValueError",
-              "cannot switch from manual field specification to automatic field numbering");
-      }
+      if (next_ < 0) fail_numbering();
       index = next_++;
     } else if (number && whole_size == name.size()) {
-      if (next_ > 0) {
-        raise("ValueError",
-              "cannot switch from automatic field numbering to manual field specification");
-      }
+      if (next_ > 0) fail_numbering();
       next_ = -1;
     } else if (!number) {
       const Value* found = named_.find(name);
@@ -564,9 +558,15 @@ class BraceFormatter {
       return *found;
     }
     if (static_cast<size_t>(index) >= positional_.size()) {
-      raise("IndexError", "Replacement index ", index, " out of range for positional args tuple");
+      raise("IndexError", "tuple index out of range");
     }
     return positional_[static_cast<size_t>(index)];
+  }
+
+  // Python's Formatter has one text for both directions.
+  [[noreturn]] static void fail_numbering() {
+    raise("ValueError",
+          "cannot switch from manual field specification to automatic field numbering");
   }
 
   bool markup_;

@@ -163,6 +163,7 @@ CallArgs Interpreter::eval_arguments(const Arguments& arguments, const Value* fi
   // Python evaluates *args before the keywords that stand left of it.
   if (arguments.star != nullptr) {
     const Value star = eval(arguments.star);
+    at_ = arguments.star->at;
     if (!is_iterable(star)) {
       raise("TypeError", "Value after * must be an iterable, not ", type_name(star));
     }
@@ -171,14 +172,16 @@ CallArgs Interpreter::eval_arguments(const Arguments& arguments, const Value* fi
   for (const auto& [name, expr] : arguments.named) args.named.emplace_back(name, eval(expr));
   if (arguments.double_star == nullptr) return args;
   const Value mapping = eval(arguments.double_star);
+  at_ = arguments.double_star->at;
+  static constexpr std::string_view kCall = "jinja2.sandbox.SandboxedEnvironment.call() ";
   if (!mapping.is(Kind::kDict)) {
-    raise("TypeError", "argument after ** must be a mapping, not ", type_name(mapping));
+    raise("TypeError", kCall, "argument after ** must be a mapping, not ", type_name(mapping));
   }
   for (const auto& [key, value] : mapping.as<Dict>().items()) {
     if (!key.is_string()) raise("TypeError", "keywords must be strings");
     for (const auto& [name, other] : args.named) {
       if (name == key.text()) {
-        raise("TypeError", "got multiple values for keyword argument ", repr_string(name));
+        raise("TypeError", kCall, "got multiple values for keyword argument ", repr_string(name));
       }
     }
     args.named.emplace_back(key.text(), value);

@@ -206,7 +206,7 @@ Value item_at(const Value& object, int64_t index) {
 
 // slice.indices: start, stop and step brought into the sequence's bounds.
 struct Bounds {
-  int64_t start, step, count;
+  int64_t start, stop, step, count;
 };
 
 int64_t slice_bound(const Value& value, int64_t fallback, int64_t length, int64_t low,
@@ -234,7 +234,7 @@ Bounds slice_bounds(const Value& start, const Value& stop, const Value& step, in
   int64_t count = 0;
   if (forward && first < last) count = (last - first - 1) / stride + 1;
   if (!forward && first > last) count = (first - last - 1) / -stride + 1;
-  return {first, stride, count};
+  return {first, last, stride, count};
 }
 
 Value slice_text(const Value& object, const Bounds& bounds) {
@@ -296,16 +296,22 @@ Value number_attribute(const Value& object, std::string_view name) {
   return {};
 }
 
-// Sandbox: names that exist on every Python object, so that reading one is forbidden, not absent.
-bool is_dunder_of_object(std::string_view name) {
-  static constexpr std::string_view kNames[] = {
-      "__class__",   "__delattr__", "__dir__",           "__doc__",          "__eq__",
-      "__format__",  "__ge__",      "__getattribute__",  "__getstate__",     "__gt__",
-      "__hash__",    "__init__",    "__init_subclass__", "__le__",           "__lt__",
-      "__ne__",      "__new__",     "__reduce__",        "__reduce_ex__",    "__repr__",
-      "__setattr__", "__sizeof__",  "__str__",           "__subclasshook__",
+// Sandbox: names that exist on every Python object, or on its containers, so that reading one is
+// forbidden, not absent.
+bool has_dunder(const Value& object, std::string_view name) {
+  static constexpr std::string_view kOfAll[] = {
+      "__class__",   "__delattr__", "__dir__",           "__doc__",         "__eq__",
+      "__format__",  "__ge__",      "__getattribute__",  "__getstate__",    "__gt__",
+      "__hash__",    "__init__",    "__init_subclass__", "__le__",          "__lt__",
+      "__ne__",      "__new__",     "__reduce__",        "__reduce_ex__",   "__repr__",
+      "__setattr__", "__sizeof__",  "__str__",           "__subclasshook__"};
+  static constexpr std::string_view kOfContainers[] = {"__contains__", "__getitem__", "__iter__",
+                                                       "__len__"};
+  const auto in = [name](const auto& names) {
+    return std::find(std::begin(names), std::end(names), name) != std::end(names);
   };
-  return std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames);
+  const bool container = object.is_string() || object.is_sequence() || object.is(Kind::kDict);
+  return in(kOfAll) || (container && in(kOfContainers));
 }
 
 bool changes_object(const Value& object, std::string_view name) {
@@ -466,7 +472,7 @@ Value sandboxed_attribute(const Value& object, std::string_view name) {
   if (changes_object(object, name)) return insecure_member(object, name);
   if (!name.empty() && name[0] == '_') {
     const bool exists = object.is(Kind::kNamespace) ? !own_attribute(object, name).is_missing()
-                                                    : is_dunder_of_object(name);
+                                                    : has_dunder(object, name);
     return exists ? insecure_member(object, name) : Value();
   }
   return own_attribute(object, name);
@@ -529,16 +535,13 @@ Value get_slice(const Value& object, const Value& start, const Value& stop, cons
     case Kind::kRange: {
       const auto& range = object.as<Range>();
       const Bounds bounds = slice_bounds(start, stop, step, range.length);
-      const auto integer = [](int64_t value) { return Value::integer(value); };
-      const auto scaled = [&](int64_t count, const Value& unit) {
-        return int_arithmetic(BinaryOp::kMul, count, unit.as_int()).as_int();
+      const auto scaled = [&](int64_t count) {
+        return int_arithmetic(BinaryOp::kMul, count, range.step).as_int();
       };
-      const Value stride = integer(scaled(bounds.step, integer(range.step)));
-      const Value first =
-          int_arithmetic(BinaryOp::kAdd, range.start, scaled(bounds.start, integer(range.step)));
-      const Value last =
-          int_arithmetic(BinaryOp::kAdd, first.as_int(), scaled(bounds.count, stride));
-      return make_range(first.as_int(), last.as_int(), stride.as_int());
+      const auto bound = [&](int64_t index) {
+        return int_arithmetic(BinaryOp::kAdd, range.start, scaled(index)).as_int();
+      };
+      return make_range(bound(bounds.start), bound(bounds.stop), scaled(bounds.step));
     }
     case Kind::kUndefined:
       fail_undefined(object);
