@@ -188,7 +188,7 @@ SafetensorsHeader parse_safetensors_header(std::span<const uint8_t> bytes,
         ": is not a safetensors file: byte 8 is not an opening brace");
   nlohmann::json::sax_parse(json, json + size, &handler);
 
-  std::ranges::sort(header.tensors, {}, [](const SafetensorsTensorInfo& tensor) {
+  std::ranges::stable_sort(header.tensors, {}, [](const SafetensorsTensorInfo& tensor) {
     return std::pair(tensor.offset, tensor.bytes);
   });
   // The tensors follow each other without gap or overlap, to the end of the file.
