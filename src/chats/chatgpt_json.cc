@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/mmap_file.h"
+#include "chats/ascii.h"
 #include "chats/importer.h"
 #include "chats/json_fields.h"
 
@@ -53,9 +54,7 @@ std::string content_text(const Json& content) {
     }
   }
   strip_citations(text);
-  const size_t end = text.find_last_not_of(" \t\r\n");
-  text.resize(end == std::string::npos ? 0 : end + 1);
-  return text;
+  return std::string(trim(text));
 }
 
 // Who speaks to whom, and whether it was on the screen.

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "chats/ascii.h"
 #include "chats/dataset_files.h"
 #include "chats/identity_phrases.h"
 
@@ -83,13 +84,6 @@ void add_language(const IdentityLanguage& language, const IdentityCard& card, Id
       pack.probes.push_back(std::move(probe));
     }
   }
-}
-
-std::string lower_case(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) {
-    return static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
-  });
-  return text;
 }
 
 // The card's YAML with errors that name file, line and key.
@@ -194,9 +188,9 @@ IdentityPack make_identity_pack(const IdentityCard& card) {
 }
 
 bool answers_probe(const IdentityProbe& probe, const std::string& answer) {
-  const std::string said = lower_case(answer);
+  const std::string said = ascii_lower(answer);
   const auto is_said = [&](const std::string& text) {
-    return said.find(lower_case(text)) != std::string::npos;
+    return said.find(ascii_lower(text)) != std::string::npos;
   };
   return std::any_of(probe.expect.begin(), probe.expect.end(), is_said) &&
          std::none_of(probe.reject.begin(), probe.reject.end(), is_said);

@@ -15,6 +15,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "chats/ascii.h"
 #include "chats/charset.h"
 #include "chats/civil_time.h"
 #include "chats/csv.h"
@@ -117,19 +118,6 @@ constexpr MessageType kTypes[] = {
     {"游戏相关", 49, 7, MessageKind::kForward},
 };
 
-std::string_view trim(std::string_view text) {
-  constexpr std::string_view kBlank = " \t\r\n\v\f";
-  const size_t begin = text.find_first_not_of(kBlank);
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(kBlank) - begin + 1);
-}
-
-std::string lower_case(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return out;
-}
-
 // Line ends become "\n"; other control characters go, since no chat shows them.
 std::string clean_text(std::string_view text) {
   std::string out;
@@ -159,7 +147,7 @@ std::string trusted_id(std::string_view id) {
 }
 
 std::optional<bool> parse_is_sender(std::string_view text) {
-  const std::string value = lower_case(text);
+  const std::string value = ascii_lower(text);
   if (value == "1" || value == "true" || value == "1.0") return true;
   if (value == "0" || value == "false" || value == "0.0") return false;
   return std::nullopt;
@@ -199,7 +187,7 @@ std::string sticker_key(std::string_view url) {
     const std::string_view value = rest.substr(0, rest.find('&'));
     const bool hexadecimal =
         std::all_of(value.begin(), value.end(), [](unsigned char c) { return std::isxdigit(c); });
-    if (value.size() == 32 && hexadecimal) return lower_case(value);
+    if (value.size() == 32 && hexadecimal) return ascii_lower(value);
   }
   return {};
 }
@@ -314,7 +302,7 @@ class WechatCsv {
     if (!reader_.next(header)) return;
     header_fields_ = header.fields.size();
     for (size_t i = 0; i < header.fields.size(); ++i) {
-      const std::string name = lower_case(trim(header.fields[i]));
+      const std::string name = ascii_lower(trim(header.fields[i]));
       for (const ColumnName& known : kColumnNames) {
         if (known.name != name || columns_[known.column] >= 0) continue;
         columns_[known.column] = static_cast<int>(i);
