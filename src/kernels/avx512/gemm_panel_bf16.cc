@@ -1,0 +1,70 @@
+#include <cassert>
+#include <cstring>
+
+#include "kernels/avx512/kernels_avx512.h"
+#include "kernels/avx512/lanes.h"
+
+namespace zhiyin::avx512 {
+namespace {
+
+// kRows tokens x 32 columns, as product_tile of tile.h with a pair of k a step.
+template <int kRows>
+[[gnu::noinline]] void tile(const GemmPanelBf16Args& args, const uint16_t* first_row,
+                            float* first_out) {
+  __m512 sum[kRows][2];
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) sum[r][0] = sum[r][1] = _mm512_setzero_ps();
+  constexpr int kGroups = (kRows + 2) / 3;
+  const uint16_t* a[kGroups];
+#pragma GCC unroll 16
+  for (int g = 0; g < kGroups; ++g) a[g] = first_row + 3 * g * args.a_stride;
+  const uint16_t* panel = args.panel;
+  for (int64_t i = 0; i < args.k; i += 2) {
+    const auto left = (__m512bh)_mm512_loadu_si512(panel);
+    const auto right = (__m512bh)_mm512_loadu_si512(panel + kPanelCols);
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+      int32_t pair;
+      std::memcpy(&pair, a[r / 3] + r % 3 * args.a_stride + i, sizeof pair);
+      const auto x = (__m512bh)_mm512_set1_epi32(pair);
+      sum[r][0] = _mm512_dpbf16_ps(sum[r][0], x, left);
+      sum[r][1] = _mm512_dpbf16_ps(sum[r][1], x, right);
+    }
+    panel += 2 * kPanelCols;
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+    float* c = first_out + r * args.c_stride;
+#pragma GCC unroll 2
+    for (int v = 0; v < 2; ++v) {
+      const __mmask16 mask = first_lanes(args.cols - v * kLanes);
+      __m512 value = sum[r][v];
+      if (args.accumulate) value = _mm512_add_ps(value, load(c + v * kLanes, mask));
+      store(c + v * kLanes, mask, value);
+    }
+  }
+}
+
+template <int kRows>
+void tile_of(const GemmPanelBf16Args& args, const uint16_t* a, float* c, int64_t rows) {
+  if (rows == kRows) {
+    tile<kRows>(args, a, c);
+  } else if constexpr (kRows > 1) {
+    tile_of<kRows - 1>(args, a, c, rows);
+  }
+}
+
+}  // namespace
+
+void gemm_panel_bf16(const GemmPanelBf16Args& args) {
+  assert(args.k % 2 == 0);
+  constexpr int kRows = 12;
+  int64_t done = 0;
+  for (int64_t tiles = (args.tokens + kRows - 1) / kRows; tiles > 0; --tiles) {
+    const int64_t count = (args.tokens - done + tiles - 1) / tiles;
+    tile_of<kRows>(args, args.a + done * args.a_stride, args.c + done * args.c_stride, count);
+    done += count;
+  }
+}
+
+}  // namespace zhiyin::avx512
