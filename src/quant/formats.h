@@ -41,8 +41,9 @@ struct FormatInfo {
   void (*unpack)(const void* source, float* target, int64_t n);
   // Equal to ggml's reference quantiser. importance: n weights of the squared error, or nullptr.
   void (*pack)(const float* source, void* target, int64_t n, const float* importance);
-  // Largest |x - unpack(pack(x))| to expect, as a share of the block's largest |x|; used by tests
-  // and by the preview of `quantize`.
+  // Largest |x - unpack(pack(x))| to expect of weights, as a share of the block's largest |x|; used
+  // by tests and by the preview of `quantize`. Blocks of very small numbers (largest below 0.01 or
+  // so) do worse, because their scale is then no normal half.
   float error_bound;
 };
 
