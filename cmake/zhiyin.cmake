@@ -5,7 +5,9 @@ add_library(zy_flags INTERFACE)
 target_compile_features(zy_flags INTERFACE cxx_std_20)
 target_include_directories(zy_flags INTERFACE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/include)
 target_compile_options(zy_flags INTERFACE -Wall -Wextra -Wshadow -Wconversion -Werror
-                       -fno-math-errno $<$<CONFIG:Release>:-O3>)
+                       -fno-math-errno $<$<CONFIG:Release>:-O3>
+                       # False alarms of g++ 12 about std::string (GCC bug 105651).
+                       $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
 if(ZHIYIN_SANITIZE)
   target_compile_options(zy_flags INTERFACE -fsanitize=${ZHIYIN_SANITIZE} -fno-omit-frame-pointer
                          -fno-sanitize-recover=all
