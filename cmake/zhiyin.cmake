@@ -8,7 +8,7 @@ target_compile_options(zy_flags INTERFACE -Wall -Wextra -Wshadow -Wconversion -W
                        -fno-math-errno $<$<CONFIG:Release>:-O3>
                        # False alarms of g++ 12 at -O3: std::string (GCC bug 105651), and a pointer
                        # to a local that its destructor takes back.
-                       $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict;-Wno-dangling-pointer>)
+                       "$<$<CXX_COMPILER_ID:GNU>:-Wno-restrict;-Wno-dangling-pointer>")
 if(ZHIYIN_SANITIZE)
   target_compile_options(zy_flags INTERFACE -fsanitize=${ZHIYIN_SANITIZE} -fno-omit-frame-pointer
                          -fno-sanitize-recover=all
