@@ -1,14 +1,11 @@
 #!/usr/bin/env bash
 # From a chat export to a persona that talks, on the examples: fetches a small model (0.5 GB, once),
 # builds zhiyin, imports a WeChat export, tunes, exports, and shows base and persona side by side.
-#   scripts/demo.sh [--keep]
-# Everything is written to build/demo. --keep takes up a tuning that was interrupted.
+# Everything is written to build/demo.
 . "$(dirname "$0")/common.sh"
 
-keep=false
 case ${1-} in
   '') ;;
-  --keep) keep=true ;;
   -h | --help) sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; exit 0 ;;
   *) say "demo.sh: unknown option $1 (see --help)"; exit 2 ;;
 esac
@@ -53,7 +50,7 @@ scripts/fetch-model.sh $base
 base_file=$models_dir/$base-Q4_K_M.gguf
 build_preset release zhiyin
 started=$SECONDS
-$keep || rm -rf $demo
+rm -rf $demo
 mkdir -p $demo
 
 step 'Import: a chat export becomes training rows'
