@@ -9,8 +9,7 @@ Weights load_weights(Context& context, const ModelFiles& files) {
     if (!tensor.format || tensor.shape.empty()) continue;
     const int64_t cols = tensor.shape.back();
     const int64_t rows = cols == 0 ? 0 : tensor.element_count() / cols;
-    weights.emplace_back(tensor.name, *tensor.format, rows, cols, tensor.data,
-                         std::make_shared<MmapFile>(tensor.file));
+    weights.emplace_back(tensor.name, *tensor.format, rows, cols, tensor.data, tensor.file);
   }
   return Weights(context, files.path, std::move(weights));
 }

@@ -19,6 +19,14 @@ Weight::Weight(std::string name, Format format, int64_t rows, int64_t cols, cons
   matrix_->holder = std::move(holder);
 }
 
+Weight::Weight(std::string name, Format format, int64_t rows, int64_t cols, const uint8_t* data,
+               const MmapFile& file)
+    : Weight(std::move(name), format, rows, cols, data, std::shared_ptr<const void>()) {
+  auto held = std::make_shared<const MmapFile>(file);
+  matrix_->file = held.get();
+  matrix_->holder = std::move(held);
+}
+
 Weight Weight::packed_from(Context& context, std::string name, Format format, int64_t rows,
                            int64_t cols, const float* values) {
   const int64_t stride = zhiyin::row_bytes(format, cols);
@@ -57,6 +65,10 @@ void Weight::prepare(Context& context) const {
     }
   });
   matrix_->packed = {bytes, format(), rows(), cols(), group_bytes};
+  if (matrix_->file != nullptr) {
+    matrix_->file->release(static_cast<size_t>(matrix_->data - matrix_->file->data()),
+                           static_cast<size_t>(this->bytes()));
+  }
 }
 
 void Weight::unprepare() const {

@@ -21,6 +21,9 @@ class Weight {
   // Rows of `cols` elements, row after row at data; holder keeps data alive.
   Weight(std::string name, Format format, int64_t rows, int64_t cols, const uint8_t* data,
          std::shared_ptr<const void> holder);
+  // The same over a mapped file: prepare() lets the pages go that it has read.
+  Weight(std::string name, Format format, int64_t rows, int64_t cols, const uint8_t* data,
+         const MmapFile& file);
   // A row-major f32 matrix packed into `format`; for tests and for packing on load.
   static Weight packed_from(Context& context, std::string name, Format format, int64_t rows,
                             int64_t cols, const float* values);
@@ -54,6 +57,7 @@ class Weight {
     int64_t rows = 0, cols = 0, row_bytes = 0;
     const uint8_t* data = nullptr;
     std::shared_ptr<const void> holder;
+    const MmapFile* file = nullptr;  // held by holder
     PackedWeight packed{};
     std::shared_ptr<uint8_t> packed_bytes;
   };

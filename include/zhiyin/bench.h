@@ -1,0 +1,32 @@
+// Measuring a model on this machine against what the machine can do.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "zhiyin/model.h"
+
+namespace zhiyin {
+
+struct BenchOptions {
+  int64_t prefill = 512;  // tokens of the prompt
+  int64_t decode = 64;    // tokens after it
+  int repeat = 5;         // medians of this many runs
+};
+
+struct BenchResult {
+  double prefill_tps = 0, decode_tps = 0, load_s = 0;
+  int64_t decode_bytes = 0;  // weights and cache read for a token, on average
+  double memory_gbps = 0;    // measured, all threads reading
+  double decode_share_of_memory_limit = 0;
+  double peak_flops = 0;  // measured, of the instructions that prefill uses
+  double prefill_share_of_peak = 0;
+  std::string isa;
+  int threads = 0;
+};
+
+BenchResult bench(const std::string& path_or_name, const OpenOptions& open,
+                  const BenchOptions& options,
+                  const std::function<void(const std::string& stage)>& on_stage);
+
+}  // namespace zhiyin

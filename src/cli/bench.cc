@@ -1,0 +1,64 @@
+#include "zhiyin/bench.h"
+
+#include <cstdio>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "base/progress.h"
+#include "cli/verb.h"
+
+namespace zhiyin::cli {
+namespace {
+
+struct Options {
+  std::string model;
+  BenchOptions bench;
+  bool json = false;
+  OpenOptions open;
+};
+
+void run(const Options& o) {
+  Progress progress("bench", o.bench.repeat + 3);
+  int64_t stage = 0;
+  const BenchResult r = bench(o.model, o.open, o.bench,
+                              [&](const std::string& name) { progress.update(stage++, name); });
+  if (o.json) {
+    std::cout << nlohmann::ordered_json{{"prefill_tps", r.prefill_tps},
+                                        {"decode_tps", r.decode_tps},
+                                        {"load_s", r.load_s},
+                                        {"decode_bytes", r.decode_bytes},
+                                        {"memory_gbps", r.memory_gbps},
+                                        {"decode_share_of_memory_limit",
+                                         r.decode_share_of_memory_limit},
+                                        {"peak_flops", r.peak_flops},
+                                        {"prefill_share_of_peak", r.prefill_share_of_peak},
+                                        {"isa", r.isa},
+                                        {"threads", r.threads}}
+              << '\n';
+    return;
+  }
+  std::printf("%s, %d threads, loaded in %.2f s\n", r.isa.c_str(), r.threads, r.load_s);
+  std::printf("prefill %8.1f tokens/s  (%.0f %% of the measured peak of %.2f Top/s)\n",
+              r.prefill_tps, 100 * r.prefill_share_of_peak, r.peak_flops / 1e12);
+  std::printf("decode  %8.1f tokens/s  (%.0f %% of what %.1f GB/s allow for %.0f MB a token)\n",
+              r.decode_tps, 100 * r.decode_share_of_memory_limit, r.memory_gbps,
+              static_cast<double>(r.decode_bytes) / 1e6);
+}
+
+}  // namespace
+
+void add_bench(CLI::App& program) {
+  auto o = std::make_shared<Options>();
+  CLI::App* verb =
+      add_verb(program, "bench",
+               tr("Speed of a model, against the limits of this machine", "测速，并与本机极限比较"),
+               "zhiyin bench qwen2.5-coder-0.5b --prefill 512 --decode 64");
+  add_model_flags(*verb, o->model, o->open);
+  verb->add_option("--prefill", o->bench.prefill, tr("Tokens of the prompt", "提示的词元数"));
+  verb->add_option("--decode", o->bench.decode, tr("Tokens decoded after it", "之后解码的词元数"));
+  verb->add_option("--repeat", o->bench.repeat, tr("Runs; medians are shown", "次数；显示中位数"));
+  verb->add_flag("--json", o->json, tr("Print JSON", "输出 JSON"));
+  verb->callback([o] { run(*o); });
+}
+
+}  // namespace zhiyin::cli
