@@ -120,6 +120,14 @@ size_t incomplete_utf8_suffix(std::string_view text) {
 
 std::string sanitize_utf8(std::string_view text) { return utf32_to_utf8(utf8_to_utf32(text)); }
 
+std::string printable(std::string_view text, size_t max_bytes) {
+  std::string out;
+  for (const char32_t c : utf8_to_utf32(text.substr(0, max_bytes))) {
+    append_utf8(out, c < 0x20 || (c >= 0x7F && c < 0xA0) ? kReplacementCharacter : c);
+  }
+  return text.size() > max_bytes ? out + "…" : out;
+}
+
 size_t display_width(std::string_view text) {
   size_t width = 0;
   for (const char32_t c : utf8_to_utf32(text)) width += is_wide(c) ? 2 : 1;

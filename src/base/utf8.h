@@ -36,6 +36,10 @@ size_t incomplete_utf8_suffix(std::string_view text);
 // Every ill-formed byte replaced by U+FFFD.
 std::string sanitize_utf8(std::string_view text);
 
+// Text from a file for use in a message: ill-formed bytes and control characters replaced by
+// U+FFFD, cut to max_bytes.
+std::string printable(std::string_view text, size_t max_bytes = 80);
+
 // Columns a terminal needs, with East Asian wide characters and emoji counted as two.
 size_t display_width(std::string_view text);
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <initializer_list>
 
+#include "base/utf8.h"
 #include "io/model_type_defaults.h"
 
 namespace zhiyin {
@@ -68,7 +69,7 @@ Scaling scaling_of(std::string_view type, const std::string& path, const std::st
   if (type == "linear") return Scaling::kLinear;
   if (type == "yarn") return Scaling::kYarn;
   if (type == "longrope") return Scaling::kLongRope;
-  fail(ErrorCode::kUnsupported, path, ": key ", key, " is ", type,
+  fail(ErrorCode::kUnsupported, path, ": key ", key, " is ", printable(type),
        "; known are none, linear, yarn, longrope");
 }
 

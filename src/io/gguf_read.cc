@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <unordered_set>
 
+#include "base/utf8.h"
 #include "io/gguf.h"
 
 namespace zhiyin {
@@ -13,6 +14,7 @@ static_assert(std::endian::native == std::endian::little, "GGUF values are read 
 
 constexpr uint64_t kMaxAlignment = 1 << 20;
 constexpr uint32_t kMaxDimensions = 8;
+constexpr size_t kMaxName = 1024;
 
 // Types of ggml that hold no weights zhiyin computes with, for their names and sizes.
 struct ForeignType {
@@ -86,6 +88,16 @@ class Cursor {
     return {reinterpret_cast<const char*>(text.data()), text.size()};
   }
 
+  // A key or tensor name: messages hold it, so it must be short, printable text.
+  std::string_view name(std::string_view what) {
+    const uint64_t at = offset_;
+    const std::string_view text = string(what);
+    check(text.size() <= kMaxName && printable(text, kMaxName) == text, ErrorCode::kFailed, path_,
+          ": byte ", at, ": ", what, " \"", printable(text), "\" is not printable text of up to ",
+          kMaxName, " bytes");
+    return text;
+  }
+
   std::span<const uint8_t> since(uint64_t begin) const {
     return bytes_.subspan(begin, offset_ - begin);
   }
@@ -106,7 +118,7 @@ GgufType read_type(Cursor& cursor, const std::string& path, std::string_view key
 
 GgufField read_field(Cursor& cursor, const std::string& path) {
   GgufField field{};
-  field.key = cursor.string("metadata key");
+  field.key = cursor.name("metadata key");
   const uint64_t begin = cursor.offset();
   field.type = field.element = read_type(cursor, path, field.key);
   field.count = 1;
@@ -138,7 +150,7 @@ GgufField read_field(Cursor& cursor, const std::string& path) {
 GgufTensorInfo read_tensor_info(Cursor& cursor, const std::string& path) {
   GgufTensorInfo info;
   const uint64_t begin = cursor.offset();
-  info.name = cursor.string("tensor name");
+  info.name = cursor.name("tensor name");
   const auto dimensions = cursor.value<uint32_t>(info.name);
   check(dimensions <= kMaxDimensions, ErrorCode::kFailed, path, ": byte ", begin, ": tensor ",
         info.name, " has ", dimensions, " dimensions, at most ", kMaxDimensions, " are possible");

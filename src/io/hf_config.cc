@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "io/json_fields.h"
 #include "io/model_type_defaults.h"
 
@@ -35,7 +36,7 @@ Scaling scaling_of(const std::string& type, const JsonFields& fields) {
   if (type == "llama3") return Scaling::kLlama3;
   if (type == "yarn") return Scaling::kYarn;
   if (type == "longrope" || type == "su") return Scaling::kLongRope;
-  fail(ErrorCode::kUnsupported, fields.name(), ": rope type ", type,
+  fail(ErrorCode::kUnsupported, fields.name(), ": rope type ", printable(type),
        " is unknown; known are default, linear, dynamic, llama3, yarn, longrope");
 }
 
@@ -67,7 +68,7 @@ RopeConfig read_rope(const JsonFields& config, const std::optional<JsonFields>& 
     result.factor = *factor;
   } else {
     check(result.scaling == Scaling::kLongRope, ErrorCode::kFailed, rope->name(),
-          ": has no factor, which rope type ", *type, " needs");
+          ": has no factor, which rope type ", printable(*type), " needs");
   }
   if (result.scaling == Scaling::kLlama3) {
     for (const std::string_view field : {"low_freq_factor", "high_freq_factor"}) {
@@ -123,7 +124,7 @@ void read_sliding(ModelConfig& config, const JsonFields& fields,
         ": layer_types names ", types->size(), " layers, the model has ", config.layers);
   for (const std::string& type : *types) {
     check(type == "sliding_attention" || type == "full_attention", ErrorCode::kUnsupported,
-          fields.name(), ": layer type ", type, " is unknown");
+          fields.name(), ": layer type ", printable(type), " is unknown");
     config.sliding_layers.push_back(type == "sliding_attention");
   }
   if (config.sliding_window == 0 || !std::ranges::count(config.sliding_layers, true)) {

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/utf8.h"
 
 namespace zhiyin {
 namespace {
@@ -54,9 +55,10 @@ const nlohmann::json* JsonFields::find(std::string_view field) const {
 }
 
 void JsonFields::wrong_type(std::string_view field, const char* expected) const {
-  std::string text = find(field)->dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  if (text.size() > 60) text = text.substr(0, 60) + "…";
-  fail(ErrorCode::kFailed, name_, ": ", field, " is ", text, ", expected ", expected);
+  const std::string text =
+      find(field)->dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  fail(ErrorCode::kFailed, name_, ": ", field, " is ", printable(text, 60), ", expected ",
+       expected);
 }
 
 std::optional<int64_t> JsonFields::find_int(std::string_view field) const {

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "base/utf8.h"
 #include "io/gguf.h"
 #include "io/json_fields.h"
 #include "io/safetensors.h"
@@ -66,14 +67,14 @@ std::pair<std::string, bool> peft_module(std::string_view name) {
 // What PEFT can switch on that changes the meaning of the factors.
 void refuse_beyond_lora(const JsonFields& config) {
   const std::string type = config.find_string("peft_type").value_or("LORA");
-  check(type == "LORA", ErrorCode::kUnsupported, config.name(), ": peft_type is ", type,
+  check(type == "LORA", ErrorCode::kUnsupported, config.name(), ": peft_type is ", printable(type),
         ", zhiyin reads LORA");
   for (const char* flag : {"use_dora", "fan_in_fan_out", "lora_bias", "use_qalora"}) {
     check(!config.find_bool(flag).value_or(false), ErrorCode::kUnsupported, config.name(), ": ",
           flag, " is true, zhiyin reads plain LoRA");
   }
   const std::string bias = config.find_string("bias").value_or("none");
-  check(bias == "none", ErrorCode::kUnsupported, config.name(), ": bias is ", bias,
+  check(bias == "none", ErrorCode::kUnsupported, config.name(), ": bias is ", printable(bias),
         ", zhiyin reads adapters without trained biases");
   const auto patterns = config.find_object("alpha_pattern");
   check(!patterns || patterns->value().empty(), ErrorCode::kUnsupported, config.name(),
@@ -116,13 +117,14 @@ LoraAdapter read_gguf_adapter(const std::string& path) {
   check(metadata.find_string("general.type") == "adapter", ErrorCode::kUsage, path,
         ": is a model, not a LoRA adapter");
   const auto type = metadata.find_string("adapter.type").value_or("");
-  check(type == "lora", ErrorCode::kUnsupported, path, ": key adapter.type is \"", type,
+  check(type == "lora", ErrorCode::kUnsupported, path, ": key adapter.type is \"", printable(type),
         "\", zhiyin reads lora");
   const auto alpha = metadata.find_f64("adapter.lora.alpha");
   check(alpha.has_value(), ErrorCode::kFailed, path, ": has no key adapter.lora.alpha");
   const std::string architecture = file.architecture();
   check(has_tensor_names(architecture), ErrorCode::kUnsupported, path,
-        ": is an adapter for the architecture \"", architecture, "\", which zhiyin does not know");
+        ": is an adapter for the architecture \"", printable(architecture),
+        "\", which zhiyin does not know");
 
   LoraAdapter adapter;
   adapter.alpha = *alpha;

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "base/utf8.h"
 #include "io/gguf_config.h"
 #include "io/hf_config.h"
 #include "io/json_fields.h"
@@ -80,7 +81,8 @@ ModelFiles open_gguf(const std::string& path) {
   const std::string_view type = metadata.find_string("general.type").value_or("model");
   check(type != "adapter", ErrorCode::kUsage, path,
         ": is a LoRA adapter, not a model; open its base and give this file as the adapter");
-  check(type == "model", ErrorCode::kUnsupported, path, ": holds a ", type, ", not a model");
+  check(type == "model", ErrorCode::kUnsupported, path, ": holds a ", printable(type),
+        ", not a model");
 
   if (files.gguf->tensors().empty()) {
     check(metadata.has("tokenizer.ggml.tokens"), ErrorCode::kNotFound, path,
@@ -205,7 +207,8 @@ ModelFiles open_folder(const std::string& folder) {
     const std::string path = in_folder(folder, "adapter_config.json");
     const nlohmann::json json = read_json_file(path);
     const auto base = JsonFields(json, path).find_string("base_model_name_or_path");
-    fail(ErrorCode::kUsage, folder, ": is a LoRA adapter", base ? " of " : "", base.value_or(""),
+    fail(ErrorCode::kUsage, folder, ": is a LoRA adapter", base ? " of " : "",
+         printable(base.value_or("")),
          ", not a model; open its base and give this folder as the adapter");
   }
   if (has_file(folder, "config.json")) return open_hugging_face_folder(folder);

@@ -6,6 +6,7 @@
 #include <set>
 #include <unordered_set>
 
+#include "base/utf8.h"
 #include "io/json_fields.h"
 #include "io/safetensors.h"
 
@@ -14,6 +15,7 @@ namespace {
 
 constexpr uint64_t kMaxHeader = 100'000'000;  // as the reference implementation
 constexpr size_t kMaxDimensions = 8;
+constexpr size_t kMaxName = 1024;
 
 struct ElementType {
   const char* name;
@@ -47,6 +49,10 @@ class HeaderHandler : public nlohmann::json_sax<nlohmann::json> {
     return true;
   }
   bool key(std::string& text) override {
+    // Messages hold names, so they must be short, printable text.
+    check(text.size() <= kMaxName && printable(text, kMaxName) == text, ErrorCode::kFailed, path_,
+          ": header: the name \"", printable(text), "\" is not printable text of up to ", kMaxName,
+          " bytes");
     if (depth_ == 1) {
       name_ = std::move(text);
       check(names_.insert(name_).second, ErrorCode::kFailed, path_, ": header: ", name_,
@@ -125,7 +131,7 @@ class HeaderHandler : public nlohmann::json_sax<nlohmann::json> {
           name_, " lacks dtype, shape or data_offsets");
     const auto* type = std::ranges::find(kElementTypes, tensor_.type, &ElementType::name);
     check(type != std::end(kElementTypes), ErrorCode::kUnsupported, path_, ": tensor ", name_,
-          " has dtype ", tensor_.type, ", which zhiyin does not know");
+          " has dtype ", printable(tensor_.type), ", which zhiyin does not know");
     uint64_t bytes = type->bytes;
     for (const int64_t size : tensor_.shape) {
       check(!__builtin_mul_overflow(bytes, static_cast<uint64_t>(size), &bytes) &&
@@ -229,7 +235,7 @@ std::vector<TensorEntry> open_sharded_safetensors(const std::string& index_path)
         index_path, ": has no object \"weight_map\"");
   std::set<std::string> shards;
   for (const auto& [tensor, shard] : index["weight_map"].items()) {
-    check(shard.is_string(), ErrorCode::kFailed, index_path, ": weight_map.", tensor,
+    check(shard.is_string(), ErrorCode::kFailed, index_path, ": weight_map.", printable(tensor),
           " is not a file name");
     shards.insert(shard.get<std::string>());
   }
@@ -238,7 +244,7 @@ std::vector<TensorEntry> open_sharded_safetensors(const std::string& index_path)
   std::vector<std::string> missing;
   for (const std::string& shard : shards) {
     check(!shard.empty() && std::filesystem::path(shard).filename() == shard, ErrorCode::kFailed,
-          index_path, ": shard ", shard, " does not lie beside the index");
+          index_path, ": shard ", printable(shard), " does not lie beside the index");
     if (!file_exists((folder / shard).string())) missing.push_back(shard);
   }
   check(missing.empty(), ErrorCode::kNotFound, index_path, ": ", missing.size(), " of ",
@@ -257,7 +263,7 @@ std::vector<TensorEntry> open_sharded_safetensors(const std::string& index_path)
   for (const auto& [tensor, shard] : index["weight_map"].items()) {
     const auto found = found_in.find(tensor);
     check(found != found_in.end() && found->second == shard.get_ref<const std::string&>(),
-          ErrorCode::kFailed, index_path, ": tensor ", tensor, " is not in ",
+          ErrorCode::kFailed, index_path, ": tensor ", printable(tensor), " is not in ",
           shard.get_ref<const std::string&>());
   }
   return tensors;
