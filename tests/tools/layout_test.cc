@@ -114,15 +114,25 @@ std::vector<std::string> includes_of(const std::string& source) {
   return headers;
 }
 
-// The folders after DEPENDS in a folder's CMakeLists.txt.
+// The folders that a folder's CMakeLists.txt links: those after DEPENDS, and zy_... targets.
 Names depends_of(const std::string& cmake) {
-  static const std::regex pattern(R"re(zy_library\([^)]*DEPENDS([^)]*)\))re");
+  static const std::regex call(R"re((zy_library|target_link_libraries)\(([^)]*)\))re");
   Names folders;
-  for (auto match = std::sregex_iterator(cmake.begin(), cmake.end(), pattern);
+  for (auto match = std::sregex_iterator(cmake.begin(), cmake.end(), call);
        match != std::sregex_iterator(); ++match) {
-    std::istringstream words((*match)[1]);
-    for (std::string word; words >> word && word != "LIBRARIES" && word != "SOURCES";) {
-      folders.insert(word);
+    const bool library = (*match)[1] == "zy_library";
+    bool depends = false;
+    std::istringstream words((*match)[2]);
+    std::string word;
+    words >> word;  // the target itself
+    while (words >> word) {
+      if (word == "DEPENDS" || word == "LIBRARIES" || word == "SOURCES") {
+        depends = word == "DEPENDS";
+      } else if (library && depends) {
+        folders.insert(word);
+      } else if (!library && word.starts_with("zy_") && word != "zy_flags") {
+        folders.insert(word.substr(3));
+      }
     }
   }
   return folders;
@@ -282,6 +292,7 @@ TEST(LayoutRules, ReadIncludesAndDependencies) {
   EXPECT_EQ(depends_of("zy_library(nn\n  SOURCES a.cc b.cc\n  DEPENDS base ops LIBRARIES z)\n"),
             (Names{"base", "ops"}));
   EXPECT_EQ(depends_of("zy_library(base SOURCES a.cc)"), Names{});
+  EXPECT_EQ(depends_of("target_link_libraries(zhiyin PRIVATE zy_flags zy_api edit)"), Names{"api"});
 }
 
 }  // namespace
