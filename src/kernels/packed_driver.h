@@ -257,8 +257,12 @@ class Stream {
     typename Simd::Ints w[8];
     unpack_codes<Simd, kFormat>(at_ + 4 * lane, w);
     typename Simd::Ints dots[kTokens][kHalves];
+    // Hides that both streams broadcast the same activations: kept in registers for the second they
+    // would be spilled, while a broadcast is part of the instruction that uses it.
+    const int8_t* all_q = x.q;
+    asm volatile("" : "+r"(all_q));
     for (int t = 0; t < kTokens; ++t) {
-      const int8_t* q = x.q + t * x.q_stride;
+      const int8_t* q = all_q + t * x.q_stride;
       for (int h = 0; h < 2; ++h) {  // 16 columns each
         const bool begins = h == 0 || kLayout.halves;
         typename Simd::Ints& dot = dots[t][kLayout.halves ? h : 0];
