@@ -39,7 +39,8 @@ struct FormatInfo {
   int block_bytes;
   // One row of n elements, n a multiple of block. Bit-exact with ggml.
   void (*unpack)(const void* source, float* target, int64_t n);
-  // Equal to ggml's reference quantiser. importance: n weights of the squared error, or nullptr.
+  // Bytes equal to ggml_quantize_chunk's. importance: n weights of the squared error, or nullptr.
+  // Pure and without allocation, as unpack: callers spread rows over threads.
   void (*pack)(const float* source, void* target, int64_t n, const float* importance);
   // Largest |x - unpack(pack(x))| to expect of weights, as a share of the block's largest |x|; used
   // by tests and by the preview of `quantize`. Blocks of very small numbers (largest below 0.01 or

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "quant/blocks.h"
+#include "quant/coding.h"
 #include "quant/half.h"
 #include "quant/rows.h"
 #include "quant/search.h"
@@ -59,29 +60,13 @@ ZY_INLINE Floats fit_scales(const Floats (&x)[kBlock], const Floats (&w)[kBlock]
   return magnitude < kNoMagnitude ? Floats{} : scale;
 }
 
-ZY_INLINE float inverse_or_zero(float d) { return d != 0 ? 1 / d : 0.0f; }
-
 // The mean square of 32 or 256 elements, doubled.
 ZY_INLINE float doubled_mean_square(const float* x, int n) {
-  float sum = 0;
-  for (int i = 0; i < n; ++i) sum += x[i] * x[i];
-  return sum * (2.0f / static_cast<float>(n));
+  return sum_of_squares(x, n) * (2.0f / static_cast<float>(n));
 }
 
 ZY_INLINE void default_weights(const Floats (&x)[kBlock], Floats (&w)[kBlock]) {
   for (int i = 0; i < kBlock; ++i) w[i] = x[i] * x[i];
-}
-
-// Turns importance into the weights of the errors, given the doubled mean square of each lane.
-ZY_INLINE void scale_importance(const Floats (&x)[kBlock], const Floats& sigma2,
-                                Floats (&w)[kBlock]) {
-  for (int i = 0; i < kBlock; ++i) w[i] *= square_root(sigma2 + x[i] * x[i]);
-}
-
-ZY_INLINE void store_nibbles(const uint8_t* codes, uint8_t* qs) {
-  for (int j = 0; j < kBlock / 2; ++j) {
-    qs[j] = static_cast<uint8_t>(codes[j] | codes[j + kBlock / 2] << 4);
-  }
 }
 
 // 32 elements: scale * kIq4Values[code].
@@ -122,7 +107,7 @@ ZY_INLINE void pack_block(const float* x, const float* importance, BlockIQ4_XS* 
     const float block_inverse = inverse_or_zero(d * static_cast<float>(integer));
     uint8_t codes[kBlock];
     for (int j = 0; j < kBlock; ++j) codes[j] = nearest_code(block_inverse * x[k * kBlock + j]);
-    store_nibbles(codes, block->qs + k * kBlock / 2);
+    store_nibbles(codes, kBlock / 2, block->qs + k * kBlock / 2);
     const int stored = integer + 32;
     block->scales_l[k / 2] |= static_cast<uint8_t>((stored & 15) << (4 * (k % 2)));
     block->scales_h |= static_cast<uint16_t>((stored >> 4) << (2 * k));
@@ -144,7 +129,7 @@ ZY_ROW_FUNCTION void pack_iq4_nl(const float* x, void* target, int64_t n, const 
       Floats sigma2{};
       for (int k = 0; k < count; ++k) sigma2[k] = doubled_mean_square(x + k * kBlock, kBlock);
       scale_importance(lanes, sigma2, weights);
-      importance += kLanes * kBlock;
+      importance += count * kBlock;
     }
     const Floats scale = fit_scales(lanes, weights);
     for (int k = 0; k < count; ++k, ++block, x += kBlock) {
@@ -152,7 +137,7 @@ ZY_ROW_FUNCTION void pack_iq4_nl(const float* x, void* target, int64_t n, const 
       uint8_t codes[kBlock];
       for (int j = 0; j < kBlock; ++j) codes[j] = nearest_code(inverse * x[j]);
       block->d = float_to_half(scale[k]);
-      store_nibbles(codes, block->qs);
+      store_nibbles(codes, kBlock / 2, block->qs);
     }
   }
 }

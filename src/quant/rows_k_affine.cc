@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "quant/blocks.h"
+#include "quant/coding.h"
 #include "quant/half.h"
 #include "quant/rows.h"
 #include "quant/search.h"
@@ -61,30 +62,15 @@ ZY_INLINE void load_scales(const Block& block, uint8_t* scales, uint8_t* mins) {
 // Codes in their packed form.
 
 ZY_INLINE void store_codes(const uint8_t* codes, BlockQ2_K* block) {
-  for (int half = 0; half < 2; ++half) {
-    const uint8_t* c = codes + 128 * half;
-    for (int j = 0; j < 32; ++j) {
-      block->qs[32 * half + j] =
-          static_cast<uint8_t>(c[j] | c[j + 32] << 2 | c[j + 64] << 4 | c[j + 96] << 6);
-    }
-  }
+  store_two_bits(codes, 0, block->qs);
 }
 
 template <typename Block>
 ZY_INLINE void store_codes(const uint8_t* codes, Block* block) {
   for (int group = 0; group < 4; ++group) {
-    const uint8_t* c = codes + 64 * group;
-    for (int j = 0; j < 32; ++j) {
-      block->qs[32 * group + j] = static_cast<uint8_t>((c[j] & 15) | (c[j + 32] & 15) << 4);
-    }
+    store_nibbles(codes + 64 * group, 32, block->qs + 32 * group);
   }
-  if constexpr (requires { block->qh; }) {
-    for (int j = 0; j < 32; ++j) {
-      int fifth = 0;
-      for (int k = 0; k < 8; ++k) fifth |= (codes[32 * k + j] >> 4) << k;
-      block->qh[j] = static_cast<uint8_t>(fifth);
-    }
-  }
+  if constexpr (requires { block->qh; }) store_one_bit(codes, 4, block->qh);
 }
 
 ZY_INLINE void load_codes(const BlockQ2_K& block, uint8_t* __restrict codes) {
@@ -147,8 +133,7 @@ ZY_INLINE void pack_block(const float* x, const float* importance,
 
   float sigma2 = 0;
   if (importance != nullptr) {
-    for (int i = 0; i < kSuperBlock; ++i) sigma2 += x[i] * x[i];
-    sigma2 = (kSize == 32 ? 2 : 1) * sigma2 / kSuperBlock;
+    sigma2 = (kSize == 32 ? 2 : 1) * sum_of_squares(x, kSuperBlock) / kSuperBlock;
   }
   for (int first = 0; first < kCount; first += kLanes) {
     Floats lanes[kSize], weights[kSize], sum{};
@@ -159,10 +144,7 @@ ZY_INLINE void pack_block(const float* x, const float* importance,
       fit_affine(lanes, weights, Layout::kSearch, &fit);
     } else {
       load_lanes(importance + first * kSize, weights);
-      for (int i = 0; i < kSize; ++i) {
-        weights[i] *= square_root(sigma2 + lanes[i] * lanes[i]);
-        sum += weights[i];
-      }
+      sum = scale_importance(lanes, sigma2 + Floats{}, weights);
       fit_affine(lanes, weights, AffineSearch{Layout::kMaxCode, -0.9f, 0.05f, 36, false}, &fit);
     }
     store_lanes(sum, weight_sums + first);

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "quant/blocks.h"
+#include "quant/coding.h"
 #include "quant/half.h"
 #include "quant/rows.h"
 #include "quant/search.h"
@@ -61,31 +62,15 @@ ZY_INLINE void store_scales(const uint8_t* scales, BlockQ3_K* block) {
 }
 
 ZY_INLINE void store_codes(const uint8_t* codes, BlockQ3_K* block) {
-  for (int half = 0; half < 2; ++half) {
-    const uint8_t* c = codes + 128 * half;
-    for (int j = 0; j < 32; ++j) {
-      block->qs[32 * half + j] = static_cast<uint8_t>((c[j] & 3) | (c[j + 32] & 3) << 2 |
-                                                      (c[j + 64] & 3) << 4 | (c[j + 96] & 3) << 6);
-    }
-  }
-  for (int j = 0; j < 32; ++j) {
-    int third = 0;
-    for (int k = 0; k < 8; ++k) third |= (codes[32 * k + j] >> 2) << k;
-    block->hmask[j] = static_cast<uint8_t>(third);
-  }
+  store_two_bits(codes, 0, block->qs);
+  store_one_bit(codes, 2, block->hmask);
 }
 
 ZY_INLINE void store_codes(const uint8_t* codes, BlockQ6_K* block) {
   for (int half = 0; half < 2; ++half) {
-    const uint8_t* c = codes + 128 * half;
-    for (int j = 0; j < 64; ++j) {
-      block->ql[64 * half + j] = static_cast<uint8_t>((c[j] & 15) | (c[j + 64] & 15) << 4);
-    }
-    for (int j = 0; j < 32; ++j) {
-      block->qh[32 * half + j] = static_cast<uint8_t>(
-          c[j] >> 4 | (c[j + 32] >> 4) << 2 | (c[j + 64] >> 4) << 4 | (c[j + 96] >> 4) << 6);
-    }
+    store_nibbles(codes + 128 * half, 64, block->ql + 64 * half);
   }
+  store_two_bits(codes, 4, block->qh);
 }
 
 ZY_INLINE void pack_block(const float* x, const float* importance, BlockQ3_K* __restrict block) {
@@ -109,18 +94,13 @@ ZY_INLINE void pack_block(const float* x, const float* importance, BlockQ3_K* __
       scale_codes[j] = static_cast<uint8_t>(extreme != 0 ? scale + 32 : 0);
     }
   } else {
-    float sigma2 = 0;
-    for (int i = 0; i < kSuperBlock; ++i) sigma2 += x[i] * x[i];
-    sigma2 = 2 * sigma2 / kSuperBlock;
+    const float sigma2 = 2 * sum_of_squares(x, kSuperBlock) / kSuperBlock;
     float weight_sums[kCount];
     for (int first = 0; first < kCount; first += kLanes) {
-      Floats lanes[kSize], weights[kSize], sum{};
+      Floats lanes[kSize], weights[kSize];
       load_lanes(x + first * kSize, lanes);
       load_lanes(importance + first * kSize, weights);
-      for (int i = 0; i < kSize; ++i) {
-        weights[i] *= square_root(sigma2 + lanes[i] * lanes[i]);
-        sum += weights[i];
-      }
+      const Floats sum = scale_importance(lanes, sigma2 + Floats{}, weights);
       SymmetricFit<kSize> fit;
       fit_symmetric(lanes, weights, kOffset, &fit);
       append(fit, first, &sub);

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "quant/blocks.h"
+#include "quant/coding.h"
 #include "quant/half.h"
 #include "quant/rows.h"
 #include "quant/search.h"
@@ -16,10 +17,8 @@ constexpr int kHalf = kBlock / 2;
 // The two layouts of 32 codes: nibbles, and nibbles with a fifth bit apart.
 
 template <typename Block>
-ZY_INLINE void store_nibbles(const uint8_t* codes, Block* block) {
-  for (int j = 0; j < kHalf; ++j) {
-    block->qs[j] = static_cast<uint8_t>((codes[j] & 15) | (codes[j + kHalf] & 15) << 4);
-  }
+ZY_INLINE void store_codes(const uint8_t* codes, Block* block) {
+  store_nibbles(codes, kHalf, block->qs);
   if constexpr (requires { block->qh; }) {
     uint32_t fifth = 0;
     for (int j = 0; j < kBlock; ++j) fifth |= ((codes[j] >> 4) & 1u) << j;
@@ -34,8 +33,8 @@ ZY_INLINE void unpack_nibbles(const Block& block, float* __restrict y, const Val
   if constexpr (requires { block.qh; }) std::memcpy(&fifth, block.qh, sizeof fifth);
   for (int j = 0; j < kHalf; ++j) y[j] = value((block.qs[j] & 15) | ((fifth >> j) & 1) << 4);
   fifth >>= kHalf;
-  for (int j = 0; j < kHalf; ++j)
-    y[j + kHalf] = value((block.qs[j] >> 4) | ((fifth >> j) & 1) << 4);
+  y += kHalf;
+  for (int j = 0; j < kHalf; ++j) y[j] = value((block.qs[j] >> 4) | ((fifth >> j) & 1) << 4);
 }
 
 template <typename Block>
@@ -44,18 +43,14 @@ constexpr int kMaxCode = requires(Block block) { block.qh; } ? 31 : 15;
 // Truncates; NaN becomes 0.
 ZY_INLINE uint8_t truncate_to_code(float value, int max_code) {
   const float top = static_cast<float>(max_code);
-  value = value < top ? value : top;
   value = value > 0 ? value : 0;
+  value = value < top ? value : top;
   return static_cast<uint8_t>(static_cast<int>(value));
 }
 
-ZY_INLINE float inverse_or_zero(float d) { return d != 0 ? 1.0f / d : 0.0f; }
-
 // Mean square of a row, from which the importance of an element's neighbours is reckoned.
 float mean_square(const float* x, int64_t n) {
-  float sum = 0;
-  for (int64_t i = 0; i < n; ++i) sum += x[i] * x[i];
-  return sum / static_cast<float>(n);
+  return sum_of_squares(x, n) / static_cast<float>(n);
 }
 
 // Fills x and w, in lanes, with `count` blocks and the weights of their errors.
@@ -63,7 +58,7 @@ ZY_INLINE void load_weighted(const float* blocks, const float* importance, float
                              Floats (&x)[kBlock], Floats (&w)[kBlock]) {
   load_lanes(blocks, x, count);
   load_lanes(importance, w, count);
-  for (int i = 0; i < kBlock; ++i) w[i] *= square_root(sigma2 + x[i] * x[i]);
+  scale_importance(x, sigma2 + Floats{}, w);
 }
 
 // x = d * (q - offset): d puts the extreme on code 0.
@@ -88,7 +83,7 @@ ZY_INLINE void pack_symmetric(const float* x, void* target, int64_t n, const flo
         codes[j] = truncate_to_code(x[j] * inverse + (kOffset + 0.5f), kMaxCode<Block>);
       }
       block->d = float_to_half(d);
-      store_nibbles(codes, block);
+      store_codes(codes, block);
     }
     return;
   }
@@ -101,10 +96,10 @@ ZY_INLINE void pack_symmetric(const float* x, void* target, int64_t n, const flo
     fit_symmetric(lanes, weights, kOffset, &fit);
     for (int k = 0; k < count; ++k, ++block) {
       block->d = float_to_half(fit.scale[k]);
-      store_nibbles(fit.codes + k * kBlock, block);
+      store_codes(fit.codes + k * kBlock, block);
     }
-    x += kLanes * kBlock;
-    importance += kLanes * kBlock;
+    x += count * kBlock;
+    importance += count * kBlock;
   }
 }
 
@@ -127,7 +122,7 @@ ZY_INLINE void pack_affine(const float* x, void* target, int64_t n, const float*
       }
       block->d = float_to_half(d);
       block->m = float_to_half(low);
-      store_nibbles(codes, block);
+      store_codes(codes, block);
     }
     return;
   }
@@ -142,10 +137,10 @@ ZY_INLINE void pack_affine(const float* x, void* target, int64_t n, const float*
     for (int k = 0; k < count; ++k, ++block) {
       block->d = float_to_half(fit.scale[k]);
       block->m = float_to_half(-fit.min[k]);
-      store_nibbles(fit.codes + k * kBlock, block);
+      store_codes(fit.codes + k * kBlock, block);
     }
-    x += kLanes * kBlock;
-    importance += kLanes * kBlock;
+    x += count * kBlock;
+    importance += count * kBlock;
   }
 }
 
