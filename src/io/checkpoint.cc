@@ -1,9 +1,9 @@
 #include "io/checkpoint.h"
 
-#include <algorithm>
 #include <bit>
 #include <cstring>
 
+#include "base/utf8.h"
 #include "io/safetensors.h"
 
 namespace zhiyin {
@@ -36,20 +36,30 @@ class Checksum {
   uint64_t value_ = 0x243F6A8885A308D3U;
 };
 
+// In the order of the names, which a file does not depend on.
+template <typename Arrays>
+std::string checksum_of(std::string_view state, const Arrays& arrays) {
+  Checksum checksum;
+  checksum.add(state);
+  for (const auto& [name, values] : arrays) {
+    checksum.add(name);
+    checksum.add(values.data(), values.size() * sizeof(float));
+  }
+  return checksum.text();
+}
+
 }  // namespace
 
 void save_checkpoint(const std::string& path, std::string_view state,
                      std::span<const NamedFloats> arrays) {
-  Checksum checksum;
-  checksum.add(state);
   SafetensorsWriter writer(path);
+  std::map<std::string_view, std::span<const float>> by_name;
   for (const NamedFloats& array : arrays) {
-    checksum.add(array.name);
-    checksum.add(array.values.data(), array.values.size_bytes());
+    by_name[array.name] = array.values;
     writer.add_tensor(array.name, Format::kF32, {static_cast<int64_t>(array.values.size())});
   }
   writer.set_metadata(kState, std::string(state));
-  writer.set_metadata(kChecksum, checksum.text());
+  writer.set_metadata(kChecksum, checksum_of(state, by_name));
   writer.start();
   for (const NamedFloats& array : arrays) {
     writer.write(array.name, array.values.data(), array.values.size_bytes());
@@ -64,15 +74,12 @@ Checkpoint load_checkpoint(const std::string& path) {
         ": is not a checkpoint of zhiyin");
   Checkpoint checkpoint;
   checkpoint.state = state->second;
-  Checksum checksum;
-  checksum.add(checkpoint.state);
   for (const TensorEntry& tensor : file.tensors) {
-    checksum.add(tensor.name);
-    checksum.add(tensor.data, tensor.bytes);
     checkpoint.arrays[tensor.name] = to_floats(tensor);
   }
-  check(checksum.text() == expected->second, ErrorCode::kFailed, path,
-        ": is damaged: its checksum is ", checksum.text(), ", it should be ", expected->second);
+  const std::string found = checksum_of(checkpoint.state, checkpoint.arrays);
+  check(found == expected->second, ErrorCode::kFailed, path, ": is damaged: its checksum is ",
+        found, ", it should be ", printable(expected->second));
   return checkpoint;
 }
 

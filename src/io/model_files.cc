@@ -158,8 +158,8 @@ std::vector<ChatTemplateText> chat_templates_of(const std::string& folder) {
     const bool known = std::ranges::count(templates, other.name, &ChatTemplateText::name) > 0;
     if (!known) templates.push_back(std::move(other));
   }
-  std::ranges::stable_partition(
-      templates, [](const ChatTemplateText& entry) { return entry.name == "default"; });
+  const auto main = std::ranges::find(templates, "default", &ChatTemplateText::name);
+  if (main != templates.end()) std::rotate(templates.begin(), main, main + 1);
   return templates;
 }
 

@@ -4,6 +4,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <tuple>
 #include <unordered_set>
 
 #include "base/utf8.h"
@@ -194,8 +195,8 @@ SafetensorsHeader parse_safetensors_header(std::span<const uint8_t> bytes,
         ": is not a safetensors file: byte 8 is not an opening brace");
   nlohmann::json::sax_parse(json, json + size, &handler);
 
-  std::ranges::stable_sort(header.tensors, {}, [](const SafetensorsTensorInfo& tensor) {
-    return std::pair(tensor.offset, tensor.bytes);
+  std::ranges::sort(header.tensors, {}, [](const SafetensorsTensorInfo& tensor) {
+    return std::tie(tensor.offset, tensor.bytes, tensor.name);
   });
   // The tensors follow each other without gap or overlap, to the end of the file.
   const uint64_t data_start = 8 + size, data_bytes = bytes.size() - data_start;
