@@ -133,76 +133,127 @@ int short_character(std::string_view text, char32_t& code_point) {
   return code_point >= 0x800 ? 3 : 0;
 }
 
+// Classes of the byte before and the byte behind a character, as bits. The finer they are, the
+// fewer characters have to be merged byte by byte.
+constexpr uint32_t class_before(unsigned char byte) {
+  if (byte < 0x80) return byte == ' ' ? 1u : 2u;
+  return 4u << ((byte >> 4) & 3);  // the four quarters of the continuation bytes; others fit too
+}
+constexpr uint32_t class_behind(unsigned char byte) {
+  if (byte < 0xE0) return byte < 0x80 ? 1u << 8 : byte < 0xC0 ? 1u << 9 : 1u << 10;
+  return 1u << (11 + (byte & 0x0F));
+}
+constexpr size_t kClasses = 27;
+
 // Characters whose bytes may be joined before anything else, because merging would do just that.
 // Starting from characters instead of bytes makes Chinese several times faster.
 //
 // Let c be a character whose bytes, alone, become one piece, by merges up to rank m. While c is not
 // whole, one of those merges is possible, so nothing of a higher rank happens anywhere. Hence c
 // may begin whole if
-//   (1) every merge of an incomplete part of c with something outside c has a rank above m, and
+//   (1) every merge of an incomplete part of c with what stands beside c has a rank above m, and
 //   (2) every merge of the whole of c has a rank above m,
-// for then its neighbours, too, see the same c at the same time as before.
+// for then its neighbours, too, see the same c at the same time as before. For (1) a neighbour is
+// known by the class of the one byte that touches c.
 class WholeCharacters {
  public:
   WholeCharacters(const Vocabulary& vocabulary, const std::vector<MergeIds>& merges,
                   const MergeTable& table, const std::array<int32_t, 256>& byte_ids)
-      : ids_(0x10000, kNoToken) {
-    std::vector<uint32_t> parts(0x10000, Merge::kNever);  // lowest rank by 1 or 2 bytes
+      : characters_(0x10000) {
+    const Parts parts(vocabulary, merges);
     std::vector<uint32_t> whole(vocabulary.pieces.size(), Merge::kNever);
     for (uint32_t rank = 0; rank < merges.size(); ++rank) {
-      const MergeIds& merge = merges[rank];
-      const std::string_view left = vocabulary.pieces[static_cast<size_t>(merge.left)];
-      const std::string_view right = vocabulary.pieces[static_cast<size_t>(merge.right)];
-      lower(whole[static_cast<size_t>(merge.left)], rank);
-      lower(whole[static_cast<size_t>(merge.right)], rank);
-      if (right.size() <= 2 && !is_continuation(right[0])) lower(parts[part(right)], rank);
-      if (left.size() <= 2 && is_continuation(left[0]) && !is_continuation(right[0])) {
-        lower(parts[part(left)], rank);
+      for (const int32_t id : {merges[rank].left, merges[rank].right}) {
+        whole[static_cast<size_t>(id)] = std::min(whole[static_cast<size_t>(id)], rank);
       }
     }
     for (size_t id = 0; id < vocabulary.pieces.size(); ++id) {
       const std::string_view piece = vocabulary.pieces[id];
       char32_t c = 0;
       if (piece.empty() || short_character(piece, c) != static_cast<int>(piece.size())) continue;
-      Symbol symbols[3];
-      for (size_t i = 0; i < piece.size(); ++i) {
-        symbols[i] = {byte_ids[static_cast<unsigned char>(piece[i])], 0, 1};
-      }
-      const auto find = [&](const Symbol& a, const Symbol& b) { return table.find(a.id, b.id); };
-      if (merge_short_word(symbols, piece.size(), find) != 1) continue;
-      uint32_t outside = whole[static_cast<size_t>(symbols[0].id)];
+      const Merge merge = merge_alone(piece, table, byte_ids);
+      if (merge.id != static_cast<int32_t>(id) || merge.priority >= whole[id]) continue;
+      characters_[c].id = merge.id;
       for (size_t size = 1; size < piece.size(); ++size) {
-        outside = std::min({outside, parts[part(piece.substr(0, size))],
-                            parts[part(piece.substr(piece.size() - size))]});
+        characters_[c].dangers |= parts.dangers(piece.substr(0, size), merge.priority) |
+                                  parts.dangers(piece.substr(size), merge.priority);
       }
-      if (highest_rank(piece, table, byte_ids) < outside) ids_[c] = symbols[0].id;
     }
   }
 
-  int32_t find(char32_t c) const { return ids_[c]; }
+  // The piece of the character c, if it may begin whole between bytes of these classes.
+  int32_t find(char32_t c, uint32_t classes) const {
+    return (characters_[c].dangers & classes) == 0 ? characters_[c].id : kNoToken;
+  }
 
  private:
-  static void lower(uint32_t& value, uint32_t rank) { value = std::min(value, rank); }
-  // One or two bytes as a number; a first byte of zero cannot be part of a longer character.
-  static size_t part(std::string_view bytes) {
-    const auto first = static_cast<unsigned char>(bytes[0]);
-    return bytes.size() == 1
-               ? first
-               : static_cast<size_t>(first) << 8 | static_cast<unsigned char>(bytes[1]);
-  }
-  // The highest rank among the merges that make a character of its two or three bytes.
-  static uint32_t highest_rank(std::string_view piece, const MergeTable& table,
-                               const std::array<int32_t, 256>& byte_ids) {
+  // For each incomplete part of a character, the lowest rank of its merges with what stands before
+  // (parts that begin a character) or behind it (parts that end one), by class of the touching
+  // byte.
+  class Parts {
+   public:
+    Parts(const Vocabulary& vocabulary, const std::vector<MergeIds>& merges)
+        : slots_(0x10000, 0), ranks_(1) {
+      ranks_[0].fill(Merge::kNever);
+      for (uint32_t rank = 0; rank < merges.size(); ++rank) {
+        const std::string_view left = vocabulary.pieces[static_cast<size_t>(merges[rank].left)];
+        const std::string_view right = vocabulary.pieces[static_cast<size_t>(merges[rank].right)];
+        if (right.size() <= 2 && static_cast<unsigned char>(right[0]) >= 0xC2) {
+          lower(right, class_before(static_cast<unsigned char>(left.back())), rank);
+        }
+        if (left.size() <= 2 && is_continuation(left[0])) {
+          lower(left, class_behind(static_cast<unsigned char>(right[0])), rank);
+        }
+      }
+    }
+
+    // The classes with which the part merges at a rank below this.
+    uint32_t dangers(std::string_view part, uint32_t rank) const {
+      uint32_t classes = 0;
+      const std::array<uint32_t, kClasses>& ranks = ranks_[slots_[index(part)]];
+      for (size_t i = 0; i < kClasses; ++i) classes |= (ranks[i] <= rank ? 1u : 0u) << i;
+      return classes;
+    }
+
+   private:
+    static size_t index(std::string_view part) {
+      const auto first = static_cast<unsigned char>(part[0]);
+      return part.size() == 1
+                 ? first
+                 : static_cast<size_t>(first) << 8 | static_cast<unsigned char>(part[1]);
+    }
+    void lower(std::string_view part, uint32_t touching, uint32_t rank) {
+      uint16_t& slot = slots_[index(part)];
+      if (slot == 0) {
+        slot = static_cast<uint16_t>(ranks_.size());
+        ranks_.emplace_back().fill(Merge::kNever);
+      }
+      uint32_t& lowest = ranks_[slot][static_cast<size_t>(std::countr_zero(touching))];
+      lowest = std::min(lowest, rank);
+    }
+
+    std::vector<uint16_t> slots_;  // by index(part); 0: no merges
+    std::vector<std::array<uint32_t, kClasses>> ranks_;
+  };
+
+  // What the two or three bytes of a character become, and the highest rank on the way there.
+  static Merge merge_alone(std::string_view piece, const MergeTable& table,
+                           const std::array<int32_t, 256>& byte_ids) {
     const auto id = [&](size_t i) { return byte_ids[static_cast<unsigned char>(piece[i])]; };
-    const Merge first = table.find(id(0), id(1));
-    if (piece.size() == 2) return first.priority;
-    const Merge second = table.find(id(1), id(2));
-    const Merge both = first.priority <= second.priority ? table.find(first.id, id(2))
-                                                         : table.find(id(0), second.id);
-    return std::max(std::min(first.priority, second.priority), both.priority);
+    const Merge left = table.find(id(0), id(1));
+    if (piece.size() == 2) return left;
+    const Merge right = table.find(id(1), id(2));
+    Merge all =
+        left.priority <= right.priority ? table.find(left.id, id(2)) : table.find(id(0), right.id);
+    all.priority = std::max(all.priority, std::min(left.priority, right.priority));
+    return all;
   }
 
-  std::vector<int32_t> ids_;  // by code point
+  struct Character {
+    int32_t id = kNoToken;
+    uint32_t dangers = 0;  // classes of neighbours beside which it must begin as bytes
+  };
+  std::vector<Character> characters_;  // by code point
 };
 
 void emit(const std::vector<Symbol>& symbols, int32_t unknown, std::vector<int32_t>& out) {
@@ -227,17 +278,21 @@ class ByteBpe : public WordModel {
     }
     std::vector<Symbol>& symbols = scratch.symbols;
     symbols.clear();
+    const auto byte = [&](size_t at) { return static_cast<unsigned char>(word[at]); };
     for (uint32_t at = 0; at < word.size();) {
       char32_t c = 0;
-      const auto length = static_cast<uint32_t>(short_character(word.substr(at), c));
-      const int32_t id = length > 0 ? characters_.find(c) : kNoToken;
-      if (id != kNoToken) {
-        symbols.push_back({id, at, length});
-        at += length;
-      } else {
-        symbols.push_back({byte_ids_[static_cast<unsigned char>(word[at])], at, 1});
-        ++at;
+      if (const auto length = static_cast<uint32_t>(short_character(word.substr(at), c))) {
+        const size_t end = at + length;
+        const uint32_t classes = (at > 0 ? class_before(byte(at - 1)) : 0) |
+                                 (end < word.size() ? class_behind(byte(end)) : 0);
+        if (const int32_t id = characters_.find(c, classes); id != kNoToken) {
+          symbols.push_back({id, at, length});
+          at += length;
+          continue;
+        }
       }
+      symbols.push_back({byte_ids_[byte(at)], at, 1});
+      ++at;
     }
     merge_word(scratch, [&](const Symbol& a, const Symbol& b) { return table_.find(a.id, b.id); });
     emit(symbols, spec_.special.unk, out);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <memory>
 #include <vector>
 
@@ -74,29 +75,18 @@ struct Range {
 
 // Blocks, in order, whose code points NFC neither changes nor joins with a neighbour: no combining
 // class, no decomposition that does not compose back, never the second half of a composition.
-constexpr std::array<Range, 16> kNfcInert = {{{0x00, 0x2FF},
-                                              {0x388, 0x482},
-                                              {0x48A, 0x52F},
-                                              {0x10A0, 0x10FF},
-                                              {0x1E00, 0x1EFF},
-                                              {0x2010, 0x2063},
-                                              {0x2070, 0x2094},
-                                              {0x20A0, 0x20C0},
-                                              {0x2190, 0x2328},
-                                              {0x2400, 0x2ADB},
-                                              {0x3001, 0x3029},
-                                              {0x3041, 0x3096},
-                                              {0x309D, 0x312F},
-                                              {0x3400, 0x9FFF},
-                                              {0xAC00, 0xD7A3},
-                                              {0xFF00, 0xFFEF}}};
+constexpr Range kNfcInert[] = {
+    {0x00, 0x2FF},    {0x388, 0x482},    {0x48A, 0x52F},   {0x10A0, 0x10FF}, {0x1E00, 0x1EFF},
+    {0x2002, 0x2063}, {0x2070, 0x2094},  {0x20A0, 0x20C0}, {0x2100, 0x2125}, {0x2190, 0x2328},
+    {0x2400, 0x2ADB}, {0x3000, 0x3029},  {0x3041, 0x3096}, {0x309D, 0x312F}, {0x3131, 0x318E},
+    {0x3200, 0x9FFF}, {0xAC00, 0xD7A3},  {0xE000, 0xF8FF}, {0xFE00, 0xFE0F}, {0xFE30, 0xFE6B},
+    {0xFF00, 0xFFFD}, {0x1F000, 0x1FAFF}};
 
 bool is_nfc_inert(char32_t c) {
-  if (c >= 0x1F000 && c < 0x20000) return true;  // emoji
-  const auto range =
-      std::lower_bound(kNfcInert.begin(), kNfcInert.end(), c,
+  const Range* const range =
+      std::lower_bound(std::begin(kNfcInert), std::end(kNfcInert), c,
                        [](const Range& r, char32_t value) { return r.last < value; });
-  return range != kNfcInert.end() && c >= range->first;
+  return range != std::end(kNfcInert) && c >= range->first;
 }
 
 // utf8proc takes only well-formed text.
