@@ -3,11 +3,12 @@
 
 #include "kernels/avx512/kernels_avx512.h"
 #include "kernels/avx512/lanes.h"
+#include "kernels/wide/product.h"
 
 namespace zhiyin::avx512 {
 namespace {
 
-// kRows tokens x 32 columns, as product_tile of tile.h with a pair of k a step.
+// kRows tokens x 32 columns, as product_tile of wide/product.h with a pair of k a step.
 template <int kRows>
 [[gnu::noinline]] void tile(const GemmPanelBf16Args& args, const uint16_t* first_row,
                             float* first_out) {
@@ -37,10 +38,8 @@ template <int kRows>
     float* c = first_out + r * args.c_stride;
 #pragma GCC unroll 2
     for (int v = 0; v < 2; ++v) {
-      const __mmask16 mask = first_lanes(args.cols - v * kLanes);
-      __m512 value = sum[r][v];
-      if (args.accumulate) value = _mm512_add_ps(value, load(c + v * kLanes, mask));
-      store(c + v * kLanes, mask, value);
+      const Lanes::Some part(args.cols - v * Lanes::kCount);
+      wide::store_sum<Lanes>(sum[r][v], c + v * Lanes::kCount, part, args.accumulate);
     }
   }
 }

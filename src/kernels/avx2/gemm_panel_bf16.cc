@@ -1,0 +1,59 @@
+#include <cassert>
+
+#include "kernels/avx2/kernels_avx2.h"
+#include "kernels/avx2/lanes.h"
+#include "kernels/wide/product.h"
+
+namespace zhiyin::avx2 {
+namespace {
+
+constexpr int64_t kDepth = 128;  // of k at a time: the panel's part as f32 takes 16 KiB
+constexpr int64_t kRows = 48;    // whose part takes 24 KiB
+
+// panel[k / 2][32][2] to wide[k][32].
+void widen_panel(const uint16_t* panel, int64_t k, float* wide) {
+  const __m256i upper = _mm256_set1_epi32(static_cast<int>(0xffff0000u));
+  for (int64_t i = 0; i < k; i += 2) {
+    for (int64_t j = 0; j < kPanelCols; j += Lanes::kCount) {
+      const uint16_t* source = panel + i * kPanelCols + 2 * j;
+      const __m256i pairs = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(source));
+      float* target = wide + i * kPanelCols + j;
+      _mm256_storeu_ps(target, _mm256_castsi256_ps(_mm256_slli_epi32(pairs, 16)));
+      _mm256_storeu_ps(target + kPanelCols, _mm256_castsi256_ps(_mm256_and_si256(pairs, upper)));
+    }
+  }
+}
+
+}  // namespace
+
+// Through f32, which AVX2 has products for; bfloat16 values fit it exactly.
+void gemm_panel_bf16(const GemmPanelBf16Args& args) {
+  assert(args.k % 2 == 0);
+  float panel[kDepth * kPanelCols];
+  float a[kRows * kDepth];
+  for (int64_t i = 0; i < args.k || i == 0; i += kDepth) {
+    const int64_t depth = args.k - i < kDepth ? args.k - i : kDepth;
+    widen_panel(args.panel + i * kPanelCols, depth, panel);
+    for (int64_t t = 0; t < args.tokens; t += kRows) {
+      const int64_t rows = args.tokens - t < kRows ? args.tokens - t : kRows;
+      for (int64_t r = 0; r < rows; ++r) {
+        const uint16_t* source = args.a + (t + r) * args.a_stride + i;
+        wide::for_lanes<Lanes>(depth, [&](int64_t j, auto part) {
+          Lanes::store(a + r * kDepth + j, part, Lanes::load_bf16(source + j, part));
+        });
+      }
+      wide::product_cols<Lanes, Lanes::kTileRows, 2>({.a = a,
+                                                      .a_stride = kDepth,
+                                                      .b = panel,
+                                                      .b_stride = kPanelCols,
+                                                      .k = depth,
+                                                      .c = args.c + t * args.c_stride,
+                                                      .c_stride = args.c_stride,
+                                                      .cols = args.cols,
+                                                      .accumulate = args.accumulate || i > 0},
+                                                     rows);
+    }
+  }
+}
+
+}  // namespace zhiyin::avx2
