@@ -1,5 +1,5 @@
-// The model configuration, the sampling defaults and the weights' names of a GGUF, in the same
-// neutral structs that a Hugging Face folder gives.
+// The model configuration and the sampling defaults of a GGUF, in the same neutral structs that a
+// Hugging Face folder gives.
 #pragma once
 
 #include "io/generation_defaults.h"

@@ -254,7 +254,7 @@ GgufHeader parse_gguf_header(std::span<const uint8_t> bytes, const std::string& 
 
   const auto tensor_count = cursor.value<uint64_t>("number of tensors");
   const auto field_count = cursor.value<uint64_t>("number of metadata entries");
-  // A counts that cannot fit is refused before anything is read or allocated: a field takes at
+  // A count that cannot fit is refused before anything is read or allocated: a field takes at
   // least 13 bytes (empty key, type, one byte), a tensor info 24 (empty name, no dimension).
   check(tensor_count <= bytes.size() / 24, ErrorCode::kFailed, path, ": byte 8: ", tensor_count,
         " tensors cannot fit into ", bytes.size(), " bytes");
@@ -524,8 +524,7 @@ GgufFile::GgufFile(const std::string& path) {
   files_.clear();
   metadata_.reset();
   for (uint64_t i = 1; i <= parts; ++i) {
-    const std::string part = name->part(i);
-    GgufFile::append(MmapFile(part));
+    append(MmapFile(name->part(i)));
   }
   if (const auto total = metadata_->find_u64("split.tensors.count")) {
     check(*total == tensors_.size(), ErrorCode::kFailed, path, ": key split.tensors.count is ",

@@ -70,6 +70,12 @@ std::vector<std::string> ggufs_in(const std::string& folder) {
   return names;
 }
 
+bool has_safetensors(const std::string& folder) {
+  return std::ranges::any_of(entries_of(folder), [](const std::string& name) {
+    return name.ends_with(".safetensors") || name.ends_with(".safetensors.index.json");
+  });
+}
+
 // ---------------------------------------------------------------------------------------- GGUF
 
 ModelFiles open_gguf(const std::string& path) {
@@ -211,9 +217,11 @@ ModelFiles open_folder(const std::string& folder) {
          printable(base.value_or("")),
          ", not a model; open its base and give this folder as the adapter");
   }
-  if (has_file(folder, "config.json")) return open_hugging_face_folder(folder);
-
+  // Some folders of GGUF files keep the config.json of the model they were made from.
   const std::vector<std::string> ggufs = ggufs_in(folder);
+  if (has_file(folder, "config.json") && (ggufs.empty() || has_safetensors(folder))) {
+    return open_hugging_face_folder(folder);
+  }
   if (ggufs.size() == 1) return open_gguf(in_folder(folder, ggufs[0]));
   check(ggufs.empty(), ErrorCode::kUsage, folder, ": holds ", ggufs.size(),
         " GGUF models, name one: ", shortened(ggufs));

@@ -107,6 +107,8 @@ TEST(ModelFiles, FindsTheOneGgufOfAFolder) {
   const TemporaryFolder folder;
   write_gguf(folder / "model.gguf", set_llama_sizes);
   EXPECT_EQ(open_model_files(folder.path(), "").path, folder / "model.gguf");
+  write_file(folder / "config.json", kConfig);  // without weights of its own
+  EXPECT_EQ(open_model_files(folder.path(), "").path, folder / "model.gguf");
   write_gguf(folder / "other.gguf", set_llama_sizes);
   expect_error([&] { open_model_files(folder.path(), ""); }, ErrorCode::kUsage,
                "holds 2 GGUF models, name one: model.gguf, other.gguf");
