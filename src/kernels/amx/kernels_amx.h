@@ -7,4 +7,6 @@ namespace zhiyin::amx {
 
 KernelTable make_table();
 
+void gemm_panel_bf16(const GemmPanelBf16Args& args);
+
 }  // namespace zhiyin::amx

@@ -7,6 +7,8 @@ KernelTable make_table() {
   KernelTable table = avx512::make_table();
   table.isa = Isa::kAmx;
   table.name = "amx-int8-bf16";
+  table.prefill_in_bf16 = true;
+  table.gemm_panel_bf16 = gemm_panel_bf16;
   return table;
 }
 

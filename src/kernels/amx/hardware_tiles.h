@@ -1,0 +1,51 @@
+// The tile registers of AMX (Intel SDM volume 1, chapter 18), as assembly: the intrinsics of g++ 12
+// take literal tile numbers alone. Nothing here has run on hardware yet; the machines of
+// development lack AMX, and tests run the same algorithm on emulated tiles.
+#pragma once
+
+#include <cstdint>
+
+namespace zhiyin::amx {
+namespace {
+
+class HardwareTiles {
+ public:
+  // All eight tiles have 16 rows of 64 bytes. The registers belong to the thread while this lives.
+  HardwareTiles() {
+    struct alignas(64) Configuration {
+      uint8_t palette = 1;
+      uint8_t start_row = 0;
+      uint8_t reserved[14] = {};
+      uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+      uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+    };
+    static_assert(sizeof(Configuration) == 64);
+    const Configuration configuration;
+    asm volatile("ldtilecfg %0" ::"m"(configuration));
+  }
+  ~HardwareTiles() { asm volatile("tilerelease"); }
+  HardwareTiles(const HardwareTiles&) = delete;
+  HardwareTiles& operator=(const HardwareTiles&) = delete;
+
+  template <int kTile>
+  void zero() {
+    asm volatile("tilezero %%tmm%c0" ::"i"(kTile));
+  }
+  // Rows stride bytes apart.
+  template <int kTile>
+  void load(const void* p, int64_t stride) {
+    asm volatile("tileloadd (%0,%1,1), %%tmm%c2" ::"r"(p), "r"(stride), "i"(kTile) : "memory");
+  }
+  template <int kTile>
+  void store(void* p, int64_t stride) {
+    asm volatile("tilestored %%tmm%c2, (%0,%1,1)" ::"r"(p), "r"(stride), "i"(kTile) : "memory");
+  }
+  // sum[m][n] += a[m][2 k] b[k][2 n] + a[m][2 k + 1] b[k][2 n + 1] over k < 16
+  template <int kSum, int kA, int kB>
+  void dot_bf16() {
+    asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSum), "i"(kA), "i"(kB));
+  }
+};
+
+}  // namespace
+}  // namespace zhiyin::amx
