@@ -18,7 +18,8 @@ SelfAttention::SelfAttention(const ModelConfig& c, const Weights& w, int64_t lay
 Tensor SelfAttention::operator()(const Tensor& x, const Rotation& rotation, const Batch& batch,
                                  KvCache* cache) const {
   const int64_t tokens = x.dim(0);
-  const std::vector<Tensor> qkv = project_many(x, {&q_, &k_, &v_});
+  // Keys and values stay in the cache: their rounding is seen by every later token.
+  const std::vector<Tensor> qkv = project_many(x, {&q_, &k_, &v_}, Rounding::kFine);
   const Tensor q = rope(reshape(qkv[0], {tokens, heads_, head_dim_}), rotation);
   const Tensor k = rope(reshape(qkv[1], {tokens, kv_heads_, head_dim_}), rotation);
   const Tensor v = reshape(qkv[2], {tokens, kv_heads_, head_dim_});

@@ -11,7 +11,7 @@ Tensor Linear::operator()(const Tensor& x) const { return project_many(x, {this}
 
 Tensor Linear::with_adapters(Tensor y, const Tensor& x) const {
   for (const Lora& lora : adapters_) {
-    const Tensor input = lora.dropout > 0 && Tape::current() != nullptr
+    const Tensor input = lora.dropout > 0 && lora.dropout_seed != 0
                              ? dropout(x, lora.dropout, lora.dropout_seed)
                              : x;
     y = add(y, scale(linear(linear(input, lora.a), lora.b), lora.scale));
@@ -19,10 +19,11 @@ Tensor Linear::with_adapters(Tensor y, const Tensor& x) const {
   return y;
 }
 
-std::vector<Tensor> project_many(const Tensor& x, std::initializer_list<const Linear*> layers) {
+std::vector<Tensor> project_many(const Tensor& x, std::initializer_list<const Linear*> layers,
+                                 Rounding rounding) {
   std::vector<LinearOperand> operands;
   for (const Linear* layer : layers) operands.push_back({&layer->matrix_, &layer->bias_});
-  std::vector<Tensor> outputs = linear_many(x, operands);
+  std::vector<Tensor> outputs = linear_many(x, operands, rounding);
   for (size_t i = 0; i < outputs.size(); ++i) {
     outputs[i] = layers.begin()[i]->with_adapters(outputs[i], x);
   }

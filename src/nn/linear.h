@@ -17,7 +17,7 @@ struct Lora {
   Tensor b;  // [out, rank]
   float scale = 1;
   float dropout = 0;
-  uint64_t dropout_seed = 0;  // of this forward; the trainer sets it
+  uint64_t dropout_seed = 0;  // of this forward; the trainer sets it; 0: no dropout
 };
 
 class Linear {
@@ -39,7 +39,8 @@ class Linear {
 
  private:
   friend std::vector<Tensor> project_many(const Tensor& x,
-                                          std::initializer_list<const Linear*> layers);
+                                          std::initializer_list<const Linear*> layers,
+                                          Rounding rounding);
   Tensor with_adapters(Tensor y, const Tensor& x) const;
 
   std::string path_;
@@ -49,6 +50,7 @@ class Linear {
 };
 
 // Several layers of one input, which is rounded to 8 bits only once.
-std::vector<Tensor> project_many(const Tensor& x, std::initializer_list<const Linear*> layers);
+std::vector<Tensor> project_many(const Tensor& x, std::initializer_list<const Linear*> layers,
+                                 Rounding rounding = Rounding::kAuto);
 
 }  // namespace zhiyin

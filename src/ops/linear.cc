@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <memory>
+#include <vector>
 
 #include "base/error.h"
 #include "ops/ops.h"
@@ -8,24 +9,50 @@
 namespace zhiyin {
 namespace {
 
-// Rows of x as 8-bit integers, for all matrices of one linear_many.
-struct QuantizedRows {
+// Rows of x as 8-bit integers, for all matrices of one linear_many. With fine rounding a second row
+// for each holds the rounded remainder, row x.rows + r that of row r.
+class QuantizedRows {
+ public:
+  QuantizedRows(Context& context, const RowsView& x, bool fine)
+      : rows(fine ? 2 * x.rows : x.rows), cols_(x.cols) {
+    const int64_t blocks = x.cols / kQ8Block;
+    q = std::make_unique_for_overwrite<int8_t[]>(static_cast<size_t>(rows * x.cols));
+    scales = std::make_unique_for_overwrite<float[]>(static_cast<size_t>(rows * blocks));
+    sums = std::make_unique_for_overwrite<int32_t[]>(static_cast<size_t>(rows * blocks));
+    const KernelTable& kernels = context.kernels();
+    context.pool().parallel_for(x.rows, 8, [&](int64_t begin, int64_t end) {
+      kernels.quantize_rows(x.data + begin * x.stride, x.stride, end - begin, x.cols, row(begin));
+      if (!fine) return;
+      thread_local std::vector<float> remainder;
+      remainder.resize(static_cast<size_t>(x.cols));
+      for (int64_t r = begin; r < end; ++r) {
+        const Q8Rows rounded = row(r);
+        for (int64_t i = 0; i < x.cols; ++i) {
+          remainder[static_cast<size_t>(i)] =
+              x.data[r * x.stride + i] -
+              rounded.scales[i / kQ8Block] * static_cast<float>(rounded.q[i]);
+        }
+        kernels.quantize_rows(remainder.data(), x.cols, 1, x.cols, row(x.rows + r));
+      }
+    });
+  }
+
   std::unique_ptr<int8_t[]> q;
   std::unique_ptr<float[]> scales;
   std::unique_ptr<int32_t[]> sums;
+  int64_t rows;
 
-  QuantizedRows(Context& context, const RowsView& x) {
-    const int64_t blocks = x.cols / kQ8Block;
-    q = std::make_unique_for_overwrite<int8_t[]>(static_cast<size_t>(x.rows * x.cols));
-    scales = std::make_unique_for_overwrite<float[]>(static_cast<size_t>(x.rows * blocks));
-    sums = std::make_unique_for_overwrite<int32_t[]>(static_cast<size_t>(x.rows * blocks));
-    context.pool().parallel_for(x.rows, 8, [&](int64_t begin, int64_t end) {
-      context.kernels().quantize_rows(
-          x.data + begin * x.stride, x.stride, end - begin, x.cols,
-          {q.get() + begin * x.cols, scales.get() + begin * blocks, sums.get() + begin * blocks});
-    });
+ private:
+  Q8Rows row(int64_t r) const {
+    const int64_t block = r * (cols_ / kQ8Block);
+    return {q.get() + r * cols_, scales.get() + block, sums.get() + block};
   }
+
+  int64_t cols_;
 };
+
+// Up to this many rows rounding is fine: their products wait for memory.
+constexpr int64_t kFineRows = 2;
 
 // Whether x . m goes through the integer product.
 bool use_integers(Context& context, const Matrix& m, int64_t rows, bool recorded) {
@@ -42,8 +69,10 @@ struct Share {
 };
 
 void multiply_integers(Context& context, const RowsView& x,
-                       std::span<const LinearOperand* const> operands, std::span<Tensor> outputs) {
-  const QuantizedRows rounded(context, x);
+                       std::span<const LinearOperand* const> operands, std::span<Tensor> outputs,
+                       Rounding rounding) {
+  const bool fine = rounding == Rounding::kFine || x.rows <= kFineRows;
+  const QuantizedRows rounded(context, x, fine);
   int64_t total = 0;
   for (const LinearOperand* operand : operands) total += operand->matrix->rows();
   // Few enough shares that starting one costs nothing, enough that threads end together.
@@ -61,9 +90,24 @@ void multiply_integers(Context& context, const RowsView& x,
         for (int64_t s = first; s < last; ++s) {
           const Share& share = shares[static_cast<size_t>(s)];
           const PackedWeight& packed = *operands[share.operand]->matrix->weight().packed();
+          float* y = outputs[share.operand].data();
+          if (!fine) {
+            context.kernels().gemm_packed({packed, rounded.q.get(), rounded.scales.get(),
+                                           rounded.sums.get(), rounded.rows, y, packed.rows,
+                                           share.begin, share.end});
+            continue;
+          }
+          // Values and remainders in one go, as the weights are read once for both; then summed.
+          const int64_t width = share.end - share.begin;
+          thread_local std::vector<float> both;
+          both.resize(static_cast<size_t>(rounded.rows * width));
           context.kernels().gemm_packed({packed, rounded.q.get(), rounded.scales.get(),
-                                         rounded.sums.get(), x.rows, outputs[share.operand].data(),
-                                         packed.rows, share.begin, share.end});
+                                         rounded.sums.get(), rounded.rows,
+                                         both.data() - share.begin, width, share.begin, share.end});
+          for (int64_t r = 0; r < x.rows; ++r) {
+            context.kernels().add(both.data() + r * width, both.data() + (x.rows + r) * width,
+                                  y + r * packed.rows + share.begin, width);
+          }
         }
       });
 }
@@ -106,7 +150,8 @@ Tensor track_linear(const Tensor& y, const Tensor& x, const Matrix& m, const Ten
 
 }  // namespace
 
-std::vector<Tensor> linear_many(const Tensor& x, std::span<const LinearOperand> operands) {
+std::vector<Tensor> linear_many(const Tensor& x, std::span<const LinearOperand> operands,
+                                Rounding rounding) {
   Context& context = x.context();
   std::vector<Tensor> outputs;
   std::vector<const LinearOperand*> integer_operands;
@@ -133,7 +178,7 @@ std::vector<Tensor> linear_many(const Tensor& x, std::span<const LinearOperand> 
     }
   }
   if (!integer_operands.empty()) {
-    multiply_integers(context, rows, integer_operands, integer_outputs);
+    multiply_integers(context, rows, integer_operands, integer_outputs, rounding);
   }
   for (size_t i = 0; i < operands.size(); ++i) {
     if (operands[i].bias->defined()) add_bias(outputs[i], *operands[i].bias);

@@ -10,18 +10,19 @@ namespace {
 // Rows whose logits exist at one time in linear_cross_entropy.
 constexpr int64_t kChunkRows = 128;
 
-// -log softmax(logits)[label]; where asked, logits become softmax(logits) - onehot(label).
-double row_loss(const KernelTable& kernels, float* logits, int64_t n, int32_t label,
+// weight * -log softmax(logits)[label]; where asked, logits become the gradient,
+// weight * (softmax(logits) - onehot(label)).
+double row_loss(const KernelTable& kernels, float* logits, int64_t n, int32_t label, float weight,
                 bool to_gradient) {
   const float top = kernels.max(logits, n);
   const float at_label = logits[label];
   const float sum = kernels.exp_sum(logits, top, logits, n);
   if (to_gradient) {
-    kernels.scale(1.0f / sum, logits, logits, n);
-    logits[label] -= 1.0f;
+    kernels.scale(weight / sum, logits, logits, n);
+    logits[label] -= weight;
   }
-  return std::log(static_cast<double>(sum)) + static_cast<double>(top) -
-         static_cast<double>(at_label);
+  return static_cast<double>(weight) * (std::log(static_cast<double>(sum)) +
+                                        static_cast<double>(top) - static_cast<double>(at_label));
 }
 
 std::vector<int32_t> labelled_rows(std::string_view operation, std::span<const int32_t> labels,
@@ -40,12 +41,13 @@ std::vector<int32_t> labelled_rows(std::string_view operation, std::span<const i
 
 // Losses of rows of logits, summed in order; the logits become gradients where asked.
 double rows_loss(Context& context, Tensor& logits, std::span<const int32_t> labels,
-                 bool to_gradient) {
+                 std::span<const float> weights, bool to_gradient) {
   std::vector<double> losses(labels.size());
   context.pool().parallel_for(logits.dim(0), 1, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
-      losses[static_cast<size_t>(r)] = row_loss(context.kernels(), logits.row(r), logits.dim(1),
-                                                labels[static_cast<size_t>(r)], to_gradient);
+      const auto i = static_cast<size_t>(r);
+      losses[i] = row_loss(context.kernels(), logits.row(r), logits.dim(1), labels[i],
+                           weights.empty() ? 1.0f : weights[i], to_gradient);
     }
   });
   double total = 0;
@@ -55,11 +57,14 @@ double rows_loss(Context& context, Tensor& logits, std::span<const int32_t> labe
 
 }  // namespace
 
-Tensor linear_cross_entropy(const Tensor& x, const Matrix& head, std::span<const int32_t> labels) {
+Tensor linear_cross_entropy(const Tensor& x, const Matrix& head, std::span<const int32_t> labels,
+                            std::span<const float> weights) {
   check(x.dims() == 2 && x.dim(1) == head.cols(), ErrorCode::kFailed,
         "linear_cross_entropy: input ", x.shape().text(), " does not fit the head ",
         head.shape().text());
   Context& context = x.context();
+  check(weights.empty() || weights.size() == labels.size(), ErrorCode::kFailed,
+        "linear_cross_entropy: ", weights.size(), " weights for ", labels.size(), " labels");
   const std::vector<int32_t> rows =
       labelled_rows("linear_cross_entropy", labels, x.dim(0), head.rows());
   const bool need_dx = recording({&x}), need_dm = recording({&head.tensor()});
@@ -73,7 +78,11 @@ Tensor linear_cross_entropy(const Tensor& x, const Matrix& head, std::span<const
     const size_t end = std::min(rows.size(), begin + kChunkRows);
     const std::span<const int32_t> chunk(rows.data() + begin, end - begin);
     std::vector<int32_t> chunk_labels;
-    for (const int32_t row : chunk) chunk_labels.push_back(labels[static_cast<size_t>(row)]);
+    std::vector<float> chunk_weights;
+    for (const int32_t row : chunk) {
+      chunk_labels.push_back(labels[static_cast<size_t>(row)]);
+      if (!weights.empty()) chunk_weights.push_back(weights[static_cast<size_t>(row)]);
+    }
     Tensor hidden;
     {
       const NoTape quiet;
@@ -82,7 +91,7 @@ Tensor linear_cross_entropy(const Tensor& x, const Matrix& head, std::span<const
     Tensor logits = Tensor::empty(context, {hidden.dim(0), head.rows()});
     const RowsView hidden_rows{hidden.data(), hidden.dim(0), hidden.dim(1), hidden.dim(1)};
     multiply(context, hidden_rows, head, logits.data(), head.rows());
-    total += rows_loss(context, logits, chunk_labels, need_dx || need_dm);
+    total += rows_loss(context, logits, chunk_labels, chunk_weights, need_dx || need_dm);
     const RowsView gradient{logits.data(), logits.dim(0), logits.dim(1), logits.dim(1)};
     if (need_dx) {
       Tensor d_hidden = Tensor::empty(context, hidden.shape());
@@ -118,7 +127,7 @@ Tensor cross_entropy(const Tensor& logits, std::span<const int32_t> labels) {
     kept = gather_rows(logits, rows);
   }
   Tensor loss = Tensor::empty(context, {1});
-  *loss.data() = static_cast<float>(rows_loss(context, kept, kept_labels, need_gradient));
+  *loss.data() = static_cast<float>(rows_loss(context, kept, kept_labels, {}, need_gradient));
   return track("cross_entropy", loss, {&logits},
                [kept, rows, shape = logits.shape()](const Tensor& dy) {
                  Tensor dx = Tensor::zeros(dy.context(), shape);

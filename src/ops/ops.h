@@ -40,12 +40,19 @@ class Matrix {
 // x [.., in] . matrix [out, in]^T + bias [out] (undefined: none) -> [.., out]
 Tensor linear(const Tensor& x, const Matrix& matrix, const Tensor& bias = {});
 
+// How activations are rounded to 8 bits for a quantised matrix in the fast mode.
+enum class Rounding : uint8_t {
+  kAuto,  // fine for one or two rows, where reading the weights takes the time anyway; else plain
+  kFine,  // twice: the values, then what the first rounding left, together about 15 bits
+};
+
 struct LinearOperand {
   const Matrix* matrix;
   const Tensor* bias;  // may be undefined
 };
 // linear() with several matrices of the same input, which is rounded to 8 bits only once.
-std::vector<Tensor> linear_many(const Tensor& x, std::span<const LinearOperand> operands);
+std::vector<Tensor> linear_many(const Tensor& x, std::span<const LinearOperand> operands,
+                                Rounding rounding = Rounding::kAuto);
 
 // rows ids of matrix [vocabulary, width] -> [ids, width]
 Tensor embedding(Context& context, std::span<const int32_t> ids, const Matrix& matrix);
@@ -110,8 +117,10 @@ Tensor attention_cached(const Tensor& q, KvType type, int64_t kv_heads, std::spa
 inline constexpr int32_t kIgnoreLabel = -100;
 
 // Sum over rows of -log softmax(x . head^T)[label], rows with kIgnoreLabel left out; x [T, width],
-// one label a row (already shifted). Logits exist for a chunk of rows at a time.
-Tensor linear_cross_entropy(const Tensor& x, const Matrix& head, std::span<const int32_t> labels);
+// one label a row (already shifted). Logits exist for a chunk of rows at a time. A row's loss
+// counts `weights` times, one a row; empty: once.
+Tensor linear_cross_entropy(const Tensor& x, const Matrix& head, std::span<const int32_t> labels,
+                            std::span<const float> weights = {});
 // The same from logits [T, vocabulary].
 Tensor cross_entropy(const Tensor& logits, std::span<const int32_t> labels);
 

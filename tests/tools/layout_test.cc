@@ -40,7 +40,8 @@ const std::map<std::string, Names>& layers() {
       {"chats", {"text"}},
       {"audio", {"base"}},
       {"image", {"base"}},
-      {"api", {"generate", "train", "io", "chats", "audio", "image"}},
+      {"export", {"io"}},
+      {"api", {"generate", "train", "export", "io", "chats", "audio", "image"}},
       {"cli", {"base"}},
       {"server", {"base"}},
   };
