@@ -1,7 +1,6 @@
 // GPT-2's alphabet of printable characters for bytes, and <0x41> pieces.
 #include <array>
 
-#include "base/utf8.h"
 #include "text/word_model.h"
 
 namespace zhiyin {
@@ -33,20 +32,18 @@ int hex_digit(char c) {
 
 bool append_byte_level(std::string& out, std::string_view text) {
   const size_t start = out.size();
-  for (size_t at = 0; at < text.size();) {
-    char32_t c = static_cast<unsigned char>(text[at]);
-    size_t length = 1;
-    if (c >= 0x80) {
-      const DecodedCodePoint next = decode_utf8(text, at);
-      c = next.code_point;  // U+FFFD where ill-formed: not in the alphabet
-      length = static_cast<size_t>(next.length);
+  for (size_t at = 0; at < text.size(); ++at) {
+    size_t c = static_cast<unsigned char>(text[at]);
+    if (c >= 0x80) {  // the alphabet has two-byte characters, no longer ones
+      const bool two = c >= 0xC2 && c <= 0xC5 && at + 1 < text.size() &&
+                       (static_cast<unsigned char>(text[at + 1]) & 0xC0) == 0x80;
+      c = two ? (c & 0x1F) << 6 | (static_cast<unsigned char>(text[++at]) & 0x3F) : kAlphabetEnd;
     }
     if (c >= kAlphabetEnd || kAlphabet[c] < 0) {
       out.resize(start);
       return false;
     }
     out += static_cast<char>(kAlphabet[c]);
-    at += length;
   }
   return true;
 }

@@ -28,8 +28,17 @@ void for_each_piece(const Matcher& matcher, std::string_view text, bool invert, 
 
 }  // namespace
 
-Matcher::Matcher(const std::string& pattern) : scanner_(find_scanner(pattern)) {
-  if (scanner_ == nullptr) regex_.emplace_back(pattern);
+Matcher::Matcher(const std::string& given) {
+  std::string pattern;  // some files have line breaks themselves where others escape them
+  for (const char c : given) {
+    if (c == '\r' || c == '\n') {
+      pattern += c == '\r' ? "\\r" : "\\n";
+    } else {
+      pattern += c;
+    }
+  }
+  scanner_ = find_scanner(pattern);
+  if (scanner_ == nullptr) regex_.emplace_back(std::move(pattern));
 }
 
 PreTokenizer::PreTokenizer(const std::vector<PreTokenizerStep>& steps) {

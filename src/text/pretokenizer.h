@@ -14,13 +14,13 @@ namespace zhiyin {
 // A known scanner where the pattern has one, PCRE2 otherwise.
 class Matcher {
  public:
-  explicit Matcher(const std::string& pattern);
+  explicit Matcher(const std::string& given);
   Span find(std::string_view text, size_t from) const {
     return scanner_ != nullptr ? scanner_(text, from) : regex_.front().find(text, from);
   }
 
  private:
-  Scanner scanner_;
+  Scanner scanner_ = nullptr;
   std::vector<Regex> regex_;  // one, or none where there is a scanner
 };
 

@@ -125,6 +125,37 @@ int options_of(NormalForm form) {
   return 0;
 }
 
+// Offset of the first character, at or after from, that NFC may change or join with the one before
+// it; text.size() where there is none.
+size_t find_not_inert(std::string_view text, size_t from) {
+  while (from < text.size()) {
+    if (static_cast<unsigned char>(text[from]) < 0x80) {
+      ++from;
+      continue;
+    }
+    const DecodedCodePoint next = decode_utf8(text, from);
+    if (!next.ok || !is_nfc_inert(next.code_point)) return from;
+    from += static_cast<size_t>(next.length);
+  }
+  return from;
+}
+
+// Offset of the first character at or after from that NFC leaves alone.
+size_t find_inert(std::string_view text, size_t from) {
+  while (from < text.size()) {
+    const DecodedCodePoint next = decode_utf8(text, from);
+    if (next.ok && is_nfc_inert(next.code_point)) return from;
+    from += static_cast<size_t>(next.length);
+  }
+  return from;
+}
+
+size_t character_before(std::string_view text, size_t at) {
+  do --at;
+  while (at > 0 && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80);
+  return at;
+}
+
 utf8proc_category_t category_of(char32_t c) {
   return utf8proc_category(static_cast<utf8proc_int32_t>(c));
 }
@@ -162,26 +193,31 @@ void append_lowercase(std::string& out, char32_t c) {
 std::string normalize(std::string_view text, NormalForm form) {
   const int options = options_of(form);
   std::string out;
-  while (!text.empty()) {
-    const size_t bad = std::min(find_invalid_utf8(text), text.size());
-    if (bad > 0) out += normalize_well_formed(text.substr(0, bad), options);
-    if (bad < text.size()) out += text[bad];
-    text.remove_prefix(std::min(bad + 1, text.size()));
+  const auto append = [&](std::string_view part) {
+    while (!part.empty()) {
+      const size_t bad = std::min(find_invalid_utf8(part), part.size());
+      if (bad > 0) out += normalize_well_formed(part.substr(0, bad), options);
+      if (bad < part.size()) out += part[bad];
+      part.remove_prefix(std::min(bad + 1, part.size()));
+    }
+  };
+  if (form != NormalForm::kNfc) {
+    append(text);
+    return out;
+  }
+  // Nearly all text is composed already: only what may change is taken apart, each time together
+  // with the character before it, which it may join.
+  out.reserve(text.size());
+  for (size_t at = 0; at < text.size();) {
+    const size_t begin = find_not_inert(text, at);
+    const size_t first = begin > at && begin < text.size() ? character_before(text, begin) : begin;
+    out += text.substr(at, first - at);
+    at = find_inert(text, begin);
+    append(text.substr(first, at - first));
   }
   return out;
 }
 
-bool is_surely_nfc(std::string_view text) {
-  for (size_t at = 0; at < text.size();) {
-    if (static_cast<unsigned char>(text[at]) < 0x80) {
-      ++at;
-      continue;
-    }
-    const DecodedCodePoint next = decode_utf8(text, at);
-    if (!next.ok || !is_nfc_inert(next.code_point)) return false;
-    at += static_cast<size_t>(next.length);
-  }
-  return true;
-}
+bool is_surely_nfc(std::string_view text) { return find_not_inert(text, 0) == text.size(); }
 
 }  // namespace zhiyin

@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 #include <utf8proc.h>
 
+#include <cstdlib>
+#include <random>
+
 #include "text/unicode.h"
 
 namespace zhiyin {
@@ -60,6 +63,24 @@ TEST(Normalizer, TheQuickCheckForNfcIsRight) {
         << std::hex << static_cast<uint32_t>(c);
   }
   EXPECT_GT(passed, 40000);
+}
+
+// NFC works on parts of the text; utf8proc on all of it.
+TEST(Normalizer, ComposesPartsAsItWouldTheWhole) {
+  static constexpr std::u32string_view kCharacters =
+      U"aeo \u0301\u0308\u0323\u0327中가\u1100\u1161\u11A8\u09C7\u09BE\u212B\u0958\u0344ぁ\u3099";
+  std::mt19937 random(5);
+  for (int i = 0; i < 5000; ++i) {
+    std::string text;
+    for (size_t n = random() % 12; n > 0; --n) {
+      append_utf8(text, kCharacters[random() % kCharacters.size()]);
+    }
+    utf8proc_uint8_t* const whole =
+        utf8proc_NFC(reinterpret_cast<const utf8proc_uint8_t*>(text.c_str()));
+    const std::string expected = reinterpret_cast<const char*>(whole);
+    std::free(whole);
+    ASSERT_EQ(normalize(text, NormalForm::kNfc), expected) << text;
+  }
 }
 
 TEST(Normalizer, CaseAndAccents) {
