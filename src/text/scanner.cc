@@ -53,7 +53,9 @@ const char kDigit[] = R"(\p{N})";
 const char kDigits[] = R"(\p{N}+)";
 const char kDigits3[] = R"(\p{N}{1,3})";
 const char kBertPunctuation[] = R"([\p{P}!-/:-@\[-`{-~])";
-const char kWordOrSymbols[] = R"([\p{L}\p{M}\p{N}\p{Pc}]+|[^\p{L}\p{M}\p{N}\p{Pc}\s]+)";
+// \w as Rust has it: PCRE2's leaves out marks and joiners.
+#define ZY_WORD R"(\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}\x{200C}\x{200D}\x{24B6}-\x{24E9})"
+const char kWordOrSymbols[] = "[" ZY_WORD "]+|[^" ZY_WORD R"(\s]+)";
 const char kLines[] = R"([^\n]+|[\n]+)";
 const char kMetaspace[] = "\u2581";
 const char kMetaspaceWords[] = "\u2581+[^\u2581]*|[^\u2581]+";
