@@ -10,7 +10,7 @@ namespace {
 using nlohmann::json;
 
 constexpr size_t kMaxDepth = 64;
-constexpr int64_t kMaxPieces = int64_t{1} << 21;
+constexpr uint64_t kMaxPieces = uint64_t{1} << 21;
 
 class Handler : public nlohmann::json_sax<json> {
  public:
@@ -22,13 +22,9 @@ class Handler : public nlohmann::json_sax<json> {
 
   bool null() override { return value(json()); }
   bool boolean(bool v) override { return value(json(v)); }
-  bool number_integer(number_integer_t v) override { return number(v, static_cast<double>(v)); }
-  bool number_unsigned(number_unsigned_t v) override {
-    return number(
-        v > static_cast<number_unsigned_t>(kMaxPieces) ? kMaxPieces : static_cast<int64_t>(v),
-        static_cast<double>(v));
-  }
-  bool number_float(number_float_t v, const string_t&) override { return number(-1, v); }
+  bool number_integer(number_integer_t v) override { return number(json(v)); }  // negative
+  bool number_unsigned(number_unsigned_t v) override { return number(json(v)); }
+  bool number_float(number_float_t v, const string_t&) override { return number(json(v)); }
   bool string(string_t& v) override {
     switch (part_) {
       case Part::kNone:
@@ -130,20 +126,18 @@ class Handler : public nlohmann::json_sax<json> {
     return true;
   }
 
-  bool number(int64_t integer, double real) {
-    if (part_ == Part::kNone) {
-      return value(integer >= 0 ? json(integer) : json(real));
-    }
+  bool number(const json& v) {
+    if (part_ == Part::kNone) return value(v);
     check(part_ == Part::kVocabulary && inside_ == (list_ ? 2 : 1), ErrorCode::kFailed, name_,
           ": a number where a piece or a merge belongs");
     out_.pieces.add(item_);
     if (list_) {
       out_.ids.push_back(static_cast<int64_t>(out_.ids.size()));
-      out_.scores.push_back(static_cast<float>(real));
+      out_.scores.push_back(v.get<float>());
     } else {
-      check(integer >= 0 && integer < kMaxPieces, ErrorCode::kFailed, name_, ": the piece ", item_,
-            " has the id ", real, "; ids are 0 to ", kMaxPieces - 1);
-      out_.ids.push_back(integer);
+      check(v.is_number_unsigned() && v.get<uint64_t>() < kMaxPieces, ErrorCode::kFailed, name_,
+            ": the piece ", item_, " has the id ", v.dump(), "; ids are 0 to ", kMaxPieces - 1);
+      out_.ids.push_back(v.get<int64_t>());
     }
     return true;
   }
