@@ -3,6 +3,7 @@
 #include "kernels/wide/attend.h"
 #include "kernels/wide/product.h"
 #include "kernels/wide/rows.h"
+#include "kernels/wide/unpack.h"
 
 namespace zhiyin::wide {
 namespace {
@@ -14,6 +15,7 @@ void enter(KernelTable* table) {
   table->gemv_dense = gemv_dense<L>;
   table->panel_from_rows_f32 = panel_from_rows_f32<L>;
   table->panel_from_rows_bf16 = panel_from_rows_bf16<L>;
+  table->unpack = unpack<L>;
   table->attend = attend<L>;
   table->dot = dot<L>;
   table->axpy = axpy<L>;
