@@ -266,8 +266,8 @@ class Stream {
       for (int h = 0; h < 2; ++h) {  // 16 columns each
         const bool begins = h == 0 || kLayout.halves;
         typename Simd::Ints& dot = dots[t][kLayout.halves ? h : 0];
-        dot = Simd::template dot<dot_bits(kLayout)>(begins ? x.start[t][h % kHalves] : dot,
-                                                    w + 4 * h, q + 16 * h, 4);
+        dot = Simd::template dot<Simd::dot_kind(dot_bits(kLayout))>(
+            begins ? x.start[t][h % kHalves] : dot, w + 4 * h, q + 16 * h, 4);
       }
     }
     for (int t = 0; t < kTokens; ++t) {
@@ -349,6 +349,47 @@ struct Panel {
   alignas(64) RowFloats min[kChunkBlocks * 2 + 1];
 };
 
+// Four words, of 32 bits.
+using Words [[gnu::vector_size(16)]] = uint32_t;
+
+// target[j][i] = source[i * stride + j], i < rows, j < cols, of words of 32 bits.
+ZY_INLINE void transpose(const void* source, int64_t stride, int rows, int cols, void* target) {
+  const auto* from = static_cast<const uint8_t*>(source);
+  auto* to = static_cast<uint8_t*>(target);
+  const auto copy = [&](int i, int j) {
+    __builtin_memcpy(to + 4 * (j * rows + i), from + 4 * (i * stride + j), 4);
+  };
+  const auto load = [&](int i, int j) {
+    Words words;
+    __builtin_memcpy(&words, from + 4 * (i * stride + j), sizeof(words));
+    return words;
+  };
+  int i = 0;
+  for (; i + 4 <= rows; i += 4) {
+    int j = 0;
+    for (; j + 4 <= cols; j += 4) {
+      const Words a = load(i, j), b = load(i + 1, j), c = load(i + 2, j), d = load(i + 3, j);
+      const Words ac0 = __builtin_shufflevector(a, c, 0, 4, 1, 5);
+      const Words ac1 = __builtin_shufflevector(a, c, 2, 6, 3, 7);
+      const Words bd0 = __builtin_shufflevector(b, d, 0, 4, 1, 5);
+      const Words bd1 = __builtin_shufflevector(b, d, 2, 6, 3, 7);
+      const Words columns[4] = {__builtin_shufflevector(ac0, bd0, 0, 4, 1, 5),
+                                __builtin_shufflevector(ac0, bd0, 2, 6, 3, 7),
+                                __builtin_shufflevector(ac1, bd1, 0, 4, 1, 5),
+                                __builtin_shufflevector(ac1, bd1, 2, 6, 3, 7)};
+      for (int k = 0; k < 4; ++k) {
+        __builtin_memcpy(to + 4 * ((j + k) * rows + i), &columns[k], sizeof(Words));
+      }
+    }
+    for (; j < cols; ++j) {
+      for (int k = 0; k < 4; ++k) copy(i + k, j);
+    }
+  }
+  for (; i < rows; ++i) {
+    for (int j = 0; j < cols; ++j) copy(i, j);
+  }
+}
+
 // One tile's activations of blocks [block, block + count) of tokens [token, token + tokens).
 // at: token's place in the batch.
 template <typename Simd, Format kFormat>
@@ -357,33 +398,34 @@ void gather_tile(const PackedGemmArgs& args, int64_t block, int count, int64_t t
   constexpr PackedLayout kLayout = packed_layout(kFormat);
   constexpr int kHalves = halves_of(kLayout);
   const int64_t blocks = args.w.cols / kQ8Block;
-  int8_t* quads = x.q + at * kQ8Block * count;
+  const int64_t first = token * blocks + block;
+  const int8_t* q = args.q + first * kQ8Block;
   float* scales = x.scales + at * count;
   int32_t* starts = x.starts + at * kHalves * count;
-  float* min_factors = x.min_factors + at * kHalves * count;
-  for (int t = 0; t < tokens; ++t) {
-    const int8_t* q = args.q + (token + t) * args.w.cols + block * kQ8Block;
-    const float* x_scales = args.scales + (token + t) * blocks + block;
-    const int32_t* sums = args.sums + (token + t) * blocks + block;
-    for (int i = 0; i < kQ8Block / 4 * count; ++i) {
-      __builtin_memcpy(quads + 4 * (i * tokens + t), q + 4 * i, 4);
-    }
-    for (int b = 0; b < count; ++b) {
-      scales[b * tokens + t] = x_scales[b];
-      int half_sums[2] = {sums[b], 0};
-      if constexpr (kLayout.halves) {
-        half_sums[0] = Simd::sum_16(q + b * kQ8Block);
-        half_sums[1] = sums[b] - half_sums[0];
-      }
-      for (int h = 0; h < kHalves; ++h) {
-        const int i = (kHalves * b + h) * tokens + t;
-        if constexpr (kLayout.has_min) {
-          min_factors[i] = x_scales[b] * static_cast<float>(half_sums[h]);
-        } else {
-          starts[i] = -dot_offset<Simd>(kLayout) * half_sums[h];
-        }
+  transpose(q, args.w.cols / 4, tokens, kQ8Block / 4 * count, x.q + at * kQ8Block * count);
+  transpose(args.scales + first, blocks, tokens, count, scales);
+  if constexpr (kLayout.halves) {
+    int32_t half_sums[Simd::kTileTokens][2 * kChunkBlocks];
+    for (int t = 0; t < tokens; ++t) {
+      for (int b = 0; b < count; ++b) {
+        half_sums[t][2 * b] = Simd::sum_16(q + t * args.w.cols + b * kQ8Block);
+        half_sums[t][2 * b + 1] = args.sums[first + t * blocks + b] - half_sums[t][2 * b];
       }
     }
+    transpose(half_sums, 2 * kChunkBlocks, tokens, 2 * count, starts);
+  } else {
+    transpose(args.sums + first, blocks, tokens, count, starts);
+  }
+  if constexpr (kLayout.has_min) {
+    float* min_factors = x.min_factors + at * kHalves * count;
+    for (int i = 0; i < kHalves * count; ++i) {
+      for (int t = 0; t < tokens; ++t) {
+        min_factors[i * tokens + t] =
+            scales[i / kHalves * tokens + t] * static_cast<float>(starts[i * tokens + t]);
+      }
+    }
+  } else {
+    for (int i = 0; i < kHalves * count * tokens; ++i) starts[i] *= -dot_offset<Simd>(kLayout);
   }
 }
 
@@ -537,9 +579,7 @@ void multiply_tiles(const PackedGemmArgs& args) {
   }
 }
 
-// From this many tokens on unpacking once pays.
-constexpr int kTileFrom = 5;
-
+// Up to four tokens wait for the memory alone; unpacking once pays from about six.
 template <typename Simd, Format kFormat>
 void multiply(const PackedGemmArgs& args) {
   switch (args.tokens) {
@@ -551,8 +591,8 @@ void multiply(const PackedGemmArgs& args) {
       return stream_rows<Simd, kFormat, 2>(args);
     case 3:
       return stream_rows<Simd, kFormat, 3>(args);
-    case kTileFrom - 1:
-      return stream_rows<Simd, kFormat, kTileFrom - 1>(args);
+    case 4:
+      return stream_rows<Simd, kFormat, 4>(args);
     default:
       return multiply_tiles<Simd, kFormat>(args);
   }
