@@ -167,9 +167,6 @@ Value do_tojson(Runtime&, const FilterArgs& args) {
   const Value& indent = args[2];
   style.pretty = !indent.is_missing() && !indent.is_none();
   if (style.pretty) {
-    if (!indent.is_string() && !indent.is_integral()) {
-      raise("TypeError", "can't multiply sequence by non-int of type '", type_name(indent), "'");
-    }
     style.indent = indent.is_string() ? indent.text()
                                       : binary(BinaryOp::kMul, Value::string(" "), indent).text();
     style.item_separator = ",";

@@ -6,6 +6,8 @@
 #include "text/chat_template/budget.h"
 #include "text/chat_template/filter_tables.h"
 #include "text/chat_template/filters.h"
+#include "text/chat_template/merge_sort.h"
+#include "text/chat_template/methods.h"
 #include "text/chat_template/objects.h"
 #include "text/chat_template/operators.h"
 #include "text/chat_template/py_text.h"
@@ -16,6 +18,10 @@ namespace {
 
 bool given(const Value& argument) { return !argument.is_missing() && !argument.is_none(); }
 bool flag(const Value& argument) { return !argument.is_missing() && truthy(argument); }
+// The argument reverse of sorted(), which Python reads as an int.
+bool reverse_flag(const Value& argument) {
+  return !argument.is_missing() && to_index(argument) != 0;
+}
 
 Value ignore_case(const Value& value) {
   return value.is_string() ? Value::string(lower(value.text())) : value;
@@ -69,7 +75,7 @@ std::vector<Keyed> keyed_items(const std::vector<Value>& items, const MakeKey& m
 
 // sorted(items, key=..., reverse=...)
 void sort_by_key(std::vector<Keyed>& keyed, bool reverse) {
-  std::stable_sort(keyed.begin(), keyed.end(), [reverse](const Keyed& a, const Keyed& b) {
+  merge_sort(keyed, [reverse](const Keyed& a, const Keyed& b) {
     spend_steps();
     return reverse ? less(b.key, a.key) : less(a.key, b.key);
   });
@@ -97,7 +103,7 @@ Value do_sort(Runtime&, const FilterArgs& args) {
     for (const AttributePath& path : paths) key.push_back(path(item));
     return Value::list(std::move(key));
   });
-  sort_by_key(keyed, flag(args[1]));
+  sort_by_key(keyed, reverse_flag(args[1]));
   return items_of(std::move(keyed));
 }
 
@@ -117,7 +123,7 @@ Value do_dictsort(Runtime&, const FilterArgs& args) {
     const Value& key = pair.items()[position];
     return fold_case ? ignore_case(key) : key;
   });
-  sort_by_key(keyed, flag(args[3]));
+  sort_by_key(keyed, reverse_flag(args[3]));
   return items_of(std::move(keyed));
 }
 
@@ -256,10 +262,10 @@ Value do_reverse(Runtime&, const FilterArgs& args) {
     std::reverse(items.begin(), items.end());
     return Value::list(std::move(items));
   }
-  const std::string_view type = value.is(Kind::kList)    ? "list_reverseiterator"
-                                : value.is(Kind::kDict)  ? "dict_reversekeyiterator"
-                                : value.is(Kind::kRange) ? "range_iterator"
-                                                         : "reversed";
+  const std::string_view type = value.is(Kind::kList)    ? "list_reverseiterator object"
+                                : value.is(Kind::kDict)  ? "dict_reversekeyiterator object"
+                                : value.is(Kind::kRange) ? "range_iterator object"
+                                                         : "reversed object";
   return iterate_items(Value::list(std::move(items)), type);
 }
 

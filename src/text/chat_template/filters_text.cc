@@ -117,16 +117,19 @@ Value do_replace(Runtime& runtime, const FilterArgs& args) {
 
 Value do_indent(Runtime&, const FilterArgs& args) {
   const Value& text = args[0];
+  const Value width = value_or(args[1], Value::integer(int64_t{4}));
+  const std::string indent =
+      width.is_string() ? width.text() : binary(BinaryOp::kMul, Value::string(" "), width).text();
   if (text.is_undefined()) fail_undefined(text);
   if (text.is(Kind::kList)) {
     raise("AttributeError", "'list' object has no attribute 'splitlines'");
   }
+  if (text.is(Kind::kTuple)) {
+    raise("TypeError", "can only concatenate tuple (not \"str\") to tuple");
+  }
   if (!text.is_string()) {
     raise("TypeError", "unsupported operand type(s) for +=: '", type_name(text), "' and 'str'");
   }
-  const Value width = value_or(args[1], Value::integer(int64_t{4}));
-  const std::string indent =
-      width.is_string() ? width.text() : binary(BinaryOp::kMul, Value::string(" "), width).text();
   const bool blank = flag(args[3]);
   // The line end that Python appends keeps a final empty line.
   const std::string source = text.text() + "\n";
@@ -146,14 +149,15 @@ Value do_indent(Runtime&, const FilterArgs& args) {
 
 Value do_truncate(Runtime&, const FilterArgs& args) {
   const Value& text = args[0];
-  const int64_t length = args[1].is_missing() ? 255 : to_index(args[1]);
+  const Value limit = value_or(args[1], Value::integer(int64_t{255}));
   const Value end = value_or(args[3], Value::string("..."));
   const bool default_leeway = args[4].is_missing() || args[4].is_none();
   const int64_t leeway = default_leeway ? 5 : to_index(args[4]);
   const int64_t end_length = length_of(end);
-  if (length < end_length) {
-    raise("AssertionError", "expected length >= ", end_length, ", got ", length);
+  if (!ordered(Order::kGreaterEqual, limit, Value::integer(end_length))) {
+    raise("AssertionError", "expected length >= ", end_length, ", got ", to_str(limit));
   }
+  const int64_t length = to_index(limit);
   if (leeway < 0) raise("AssertionError", "expected leeway >= 0, got ", leeway);
   if (length_of(text) <= length || length_of(text) - length <= leeway) return text;
   const Value cut =
@@ -183,7 +187,10 @@ Value do_wordwrap(Runtime&, const FilterArgs& args) {
     raise("AttributeError", "'", type_name(args[0]), "' object has no attribute 'splitlines'");
   }
   WrapStyle style;
-  if (!args[1].is_missing()) style.width = to_index(args[1]);
+  if (!args[1].is_missing() && !args[0].text().empty()) {
+    ordered(Order::kLessEqual, args[1], Value::integer(int64_t{0}));  // only numbers pass
+    style.width = static_cast<int64_t>(std::clamp(args[1].as_double(), -1.0, 1e9));
+  }
   style.break_long_words = args[2].is_missing() || truthy(args[2]);
   style.break_on_hyphens = args[4].is_missing() || truthy(args[4]);
   const bool own_separator = !args[3].is_missing() && !args[3].is_none();

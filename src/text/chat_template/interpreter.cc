@@ -174,7 +174,6 @@ Interpreter::Flow Interpreter::run_loop(const ForNode* node, const Value& iterab
   Value loop_value;
   Loop* loop = nullptr;
   if (node->loop_variable >= 0) {
-    spend_bytes(sizeof(Loop));
     loop = new Loop;
     loop_value = Value::object(Kind::kLoop, loop);
     loop->iterable = source;

@@ -74,7 +74,7 @@ Value str_split(const Value& self, Args& args) {
 }
 
 Value str_splitlines(const Value& self, Args& args) {
-  const bool keep = !args[0].is_missing() && truthy(args[0]);
+  const bool keep = !args[0].is_missing() && to_index(args[0]) != 0;
   return list_like(self, split_lines(self.text(), keep));
 }
 
@@ -128,9 +128,9 @@ Value str_starts_or_ends(const Value& self, Args& args) {
 // Position in code points, or -1.
 template <bool from_right>
 int64_t find_position(const Value& self, const Args& args) {
-  const std::string& part = need_text(args[0]);
   size_t begin = 0;
   const std::string_view text = searched_part(self, args, begin);
+  const std::string& part = need_text(args[0]);
   if (begin == std::string_view::npos) return -1;
   const size_t at = from_right ? find_text_from_right(text, part) : find_text(text, part);
   if (at == std::string_view::npos) return -1;
@@ -151,9 +151,9 @@ Value str_index(const Value& self, Args& args) {
 }
 
 Value str_count(const Value& self, Args& args) {
-  const std::string& part = need_text(args[0]);
   size_t begin = 0;
   const std::string_view text = searched_part(self, args, begin);
+  const std::string& part = need_text(args[0]);
   if (begin == std::string_view::npos) return Value::integer(int64_t{0});
   return Value::integer(count_occurrences(text, part));
 }
@@ -195,8 +195,12 @@ Value str_align(const Value& self, Args& args) {
   const int64_t width = to_index(args[0]);
   std::string fill = " ";
   if (!args[1].is_missing()) {
+    if (!args[1].is_string()) {
+      raise("TypeError", "The fill character must be a unicode character, not ",
+            type_name(args[1]));
+    }
     fill = inserted(self, args[1]);
-    if (!args[1].is_string() || count_code_points(fill) != 1) {
+    if (count_code_points(fill) != 1) {
       raise("TypeError", "The fill character must be exactly one character long");
     }
   }
@@ -329,7 +333,10 @@ Value sequence_index(const Value& self, Args& args) {
   const auto length = static_cast<int64_t>(items.size());
   const auto bound = [&](const Value& value, int64_t fallback) {
     if (value.is_missing()) return fallback;
-    const int64_t index = to_index(value);
+    if (!value.is_integral()) {
+      raise("TypeError", "slice indices must be integers or have an __index__ method");
+    }
+    const int64_t index = value.as_int();
     return std::clamp<int64_t>(index < 0 ? index + length : index, 0, length);
   };
   const int64_t stop = bound(args[2], length);
@@ -517,7 +524,6 @@ const Method* lookup(std::string_view type, std::string_view name) {
 }  // namespace
 
 int64_t to_index(const Value& value) {
-  if (value.is_undefined()) fail_undefined(value);
   if (!value.is_integral()) {
     raise("TypeError", "'", type_name(value), "' object cannot be interpreted as an integer");
   }

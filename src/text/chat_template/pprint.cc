@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "text/chat_template/budget.h"
+#include "text/chat_template/merge_sort.h"
 #include "text/chat_template/py_text.h"
 
 namespace zhiyin::jinja {
@@ -13,7 +14,7 @@ constexpr size_t kWidth = 80;
 std::vector<Dict::Item> sorted_items(const Dict& dict) {
   std::vector<Dict::Item> items = dict.items();
   // pprint falls back to the names of the types where keys do not compare.
-  std::stable_sort(items.begin(), items.end(), [](const Dict::Item& a, const Dict::Item& b) {
+  merge_sort(items, [](const Dict::Item& a, const Dict::Item& b) {
     const bool comparable = (a.first.is_number() && b.first.is_number()) ||
                             (a.first.is_string() && b.first.is_string());
     return comparable ? less(a.first, b.first) : type_name(a.first) < type_name(b.first);

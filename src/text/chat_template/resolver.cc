@@ -245,8 +245,9 @@ class Resolver {
 
   static void forbid_loop_targets(ForNode* node) {
     const auto check = [](Expr* expr) {
+      if (expr->kind != ExprKind::kName) return;
       const auto* name = static_cast<NameExpr*>(expr);
-      if (expr->kind == ExprKind::kName && name->store && name->name == "loop") {
+      if (name->store && name->name == "loop") {
         fail_syntax(expr->at, "Can't assign to special loop variable in for-loop target",
                     "TemplateAssertionError");
       }

@@ -6,6 +6,7 @@
 
 #include "base/utf8.h"
 #include "text/chat_template/budget.h"
+#include "text/chat_template/merge_sort.h"
 #include "text/chat_template/py_text.h"
 
 namespace zhiyin::jinja {
@@ -151,9 +152,8 @@ class Writer {
     items.reserve(dict.size());
     for (const Dict::Item& item : dict.items()) items.push_back(&item);
     if (style_.sort_keys) {
-      std::stable_sort(items.begin(), items.end(), [](const Dict::Item* a, const Dict::Item* b) {
-        return less(a->first, b->first);
-      });
+      merge_sort(items,
+                 [](const Dict::Item* a, const Dict::Item* b) { return less(a->first, b->first); });
     }
     open('{');
     bool first = true;

@@ -104,6 +104,11 @@ void append_opaque(std::string& out, const Value& value) {
 
 }  // namespace
 
+Object::Object() {
+  constexpr size_t kTypicalSize = 96;  // with what the allocator adds
+  spend_bytes(kTypicalSize);
+}
+
 void destroy(Object* object) noexcept {
   // Objects freed by a destructor wait in a queue instead of recursing into their own.
   thread_local std::vector<Object*> waiting;
@@ -285,10 +290,10 @@ Value make_view(Value dict, View::What what) {
   return Value::object(Kind::kView, object);
 }
 
-Value make_generator(std::function<bool(Value&)> pull, std::string_view type_name) {
+Value make_generator(std::function<bool(Value&)> pull, std::string_view type_repr) {
   auto* object = new Generator;
   object->pull = std::move(pull);
-  object->type_name = type_name;
+  object->type_repr = type_repr;
   return Value::object(Kind::kGenerator, object);
 }
 
@@ -344,8 +349,10 @@ std::string_view type_name(const Value& value) {
              : what == View::What::kValues ? "dict_values"
                                            : "dict_items";
     }
-    case Kind::kGenerator:
-      return value.as<Generator>().type_name;
+    case Kind::kGenerator: {
+      const std::string_view repr = value.as<Generator>().type_repr;
+      return repr.substr(0, repr.find(' '));
+    }
     case Kind::kLoop:
       return "LoopContext";
     case Kind::kMacro:
@@ -389,8 +396,7 @@ std::string_view object_type_repr(const Value& value) {
                                            : "dict_items object";
     }
     case Kind::kGenerator:
-      return value.as<Generator>().type_name == "generator" ? "generator object"
-                                                            : "list_reverseiterator object";
+      return value.as<Generator>().type_repr;
     case Kind::kLoop:
       return "jinja2.runtime.LoopContext object";
     case Kind::kMacro:

@@ -57,6 +57,7 @@ struct Object {
   // Constants of a template are shared by concurrent renders, so nobody counts them.
   static constexpr uint32_t kImmortal = UINT32_MAX;
   uint32_t references = 0;
+  Object();  // counts against the budget of the render
   virtual ~Object() = default;
 };
 
@@ -193,7 +194,7 @@ struct View : Object {  // dict.keys(), .values(), .items()
 
 // Anything lazy that can be walked once.
 struct Generator : Object {
-  std::string_view type_name = "generator";
+  std::string_view type_repr = "generator object";
   std::function<bool(Value&)> pull;  // false at the end
 };
 
@@ -228,7 +229,8 @@ Value undefined_member(const Value& owner, const Value& name);     // has no att
 Value insecure_member(const Value& owner, std::string_view name);  // SecurityError when used
 Value make_range(int64_t start, int64_t stop, int64_t step);
 Value make_view(Value dict, View::What what);
-Value make_generator(std::function<bool(Value&)> pull, std::string_view type_name = "generator");
+Value make_generator(std::function<bool(Value&)> pull,
+                     std::string_view type_repr = "generator object");
 Value make_function(std::string_view name, std::string_view type_name, Function::Body body,
                     Value self = Value::none());
 // Throws the UndefinedError (or SecurityError) that using this value raises.
