@@ -10,6 +10,7 @@ namespace {
 using nlohmann::json;
 
 constexpr size_t kMaxDepth = 64;
+constexpr size_t kMaxHoles = 4096;
 constexpr uint64_t kMaxPieces = uint64_t{1} << 21;
 
 class Handler : public nlohmann::json_sax<json> {
@@ -212,6 +213,8 @@ void set_pieces(TokenizerSpec& spec, JsonVocabulary vocabulary) {
     spec.scores = std::move(vocabulary.scores);
     return;
   }
+  check(static_cast<size_t>(last) <= kMaxHoles + 16 * count, ErrorCode::kFailed,
+        "tokenizer: ", count, " pieces with ids up to ", last, " leave too many holes");
   constexpr size_t kHole = static_cast<size_t>(-1);
   std::vector<size_t> order(static_cast<size_t>(last + 1), kHole);
   for (size_t i = 0; i < count; ++i) order[static_cast<size_t>(vocabulary.ids[i])] = i;

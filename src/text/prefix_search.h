@@ -19,11 +19,12 @@ class PrefixSearch {
   };
 
   PrefixSearch() { starts_.fill(0); }
-  // Empty strings are left out; of equal strings the first is kept.
+  // Empty strings are left out; of equal strings the lowest value is kept.
   explicit PrefixSearch(std::vector<Entry> entries) : entries_(std::move(entries)) {
     std::erase_if(entries_, [](const Entry& e) { return e.text.empty(); });
-    std::stable_sort(entries_.begin(), entries_.end(),
-                     [](const Entry& a, const Entry& b) { return a.text < b.text; });
+    std::sort(entries_.begin(), entries_.end(), [](const Entry& a, const Entry& b) {
+      return a.text != b.text ? a.text < b.text : a.value < b.value;
+    });
     const auto repeated =
         std::unique(entries_.begin(), entries_.end(),
                     [](const Entry& a, const Entry& b) { return a.text == b.text; });

@@ -11,7 +11,9 @@ namespace zhiyin {
 namespace {
 
 // Of backtracking steps in one match; patterns that need more would stall on hostile text.
-constexpr uint32_t kMatchLimit = 1'000'000;
+constexpr uint32_t kMatchLimit = 4'000'000;
+// Of memory for backtracking, taken as needed: long words of patterns with nested repetitions.
+constexpr size_t kMaxStackBytes = size_t{16} << 20;
 constexpr size_t kMaxPatternBytes = 1 << 16;
 
 std::string message(int code) {
@@ -20,11 +22,39 @@ std::string message(int code) {
   return reinterpret_cast<const char*>(text);
 }
 
-struct FreeMatchData {
-  void operator()(pcre2_match_data* data) const { pcre2_match_data_free(data); }
-};
-struct FreeContext {
-  void operator()(pcre2_match_context* context) const { pcre2_match_context_free(context); }
+// What one thread needs to match, whatever the pattern.
+class Matching {
+ public:
+  Matching()
+      : data_(pcre2_match_data_create(1, nullptr)),
+        context_(pcre2_match_context_create(nullptr)),
+        stack_(pcre2_jit_stack_create(32 << 10, kMaxStackBytes, nullptr)) {
+    check(data_ != nullptr && context_ != nullptr && stack_ != nullptr, ErrorCode::kOutOfMemory,
+          "regular expressions: no memory to match with");
+    pcre2_set_match_limit(context_, kMatchLimit);
+    pcre2_jit_stack_assign(context_, nullptr, stack_);
+  }
+  ~Matching() {
+    pcre2_jit_stack_free(stack_);
+    pcre2_match_context_free(context_);
+    pcre2_match_data_free(data_);
+  }
+  Matching(const Matching&) = delete;
+  Matching& operator=(const Matching&) = delete;
+
+  // PCRE2's result code.
+  int run(const pcre2_code* code, std::string_view text, size_t from, Span& match) {
+    const int count = pcre2_match(code, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(),
+                                  from, PCRE2_NOTEMPTY, data_, context_);
+    const PCRE2_SIZE* const offsets = pcre2_get_ovector_pointer(data_);
+    if (count >= 0) match = {offsets[0], offsets[1]};
+    return count;
+  }
+
+ private:
+  pcre2_match_data* data_;
+  pcre2_match_context* context_;
+  pcre2_jit_stack* stack_;
 };
 
 }  // namespace
@@ -68,20 +98,12 @@ std::string Regex::escape(std::string_view text) {
 }
 
 Span Regex::find(std::string_view text, size_t from) const {
-  thread_local const std::unique_ptr<pcre2_match_data, FreeMatchData> data(
-      pcre2_match_data_create(1, nullptr));
-  thread_local const std::unique_ptr<pcre2_match_context, FreeContext> context = [] {
-    std::unique_ptr<pcre2_match_context, FreeContext> made(pcre2_match_context_create(nullptr));
-    pcre2_set_match_limit(made.get(), kMatchLimit);
-    return made;
-  }();
-  const int count = pcre2_match(compiled_->code, reinterpret_cast<PCRE2_SPTR>(text.data()),
-                                text.size(), from, PCRE2_NOTEMPTY, data.get(), context.get());
-  if (count == PCRE2_ERROR_NOMATCH) return {kNoMatch, kNoMatch};
-  check(count >= 0, ErrorCode::kFailed, "regular expression ", pattern_, " at byte ", from,
-        " of the text: ", message(count));
-  const PCRE2_SIZE* const offsets = pcre2_get_ovector_pointer(data.get());
-  return {offsets[0], offsets[1]};
+  thread_local Matching matching;
+  Span match = {kNoMatch, kNoMatch};
+  const int code = matching.run(compiled_->code, text, from, match);
+  check(code >= 0 || code == PCRE2_ERROR_NOMATCH, ErrorCode::kFailed, "regular expression ",
+        pattern_, " at byte ", from, " of the text: ", message(code));
+  return match;
 }
 
 }  // namespace zhiyin

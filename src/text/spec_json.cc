@@ -22,6 +22,8 @@ constexpr char kFile[] = "tokenizer.json";
 constexpr char kConfigFile[] = "tokenizer_config.json";
 constexpr std::string_view kMetaspace = "▁";
 constexpr size_t kMaxSteps = 64;
+constexpr int64_t kMaxWordChars = 1000;
+constexpr size_t kMaxGap = 65536;  // ids that no piece has, before an added token
 
 // ---------------------------------------------------------------------------------------- fields
 
@@ -327,9 +329,13 @@ AddedToken added_token(const json& node, int64_t id) {
 
 // Gives added tokens a place among the pieces, and their kind.
 void place_added_tokens(TokenizerSpec& spec) {
-  std::stable_sort(spec.added.begin(), spec.added.end(),
-                   [](const AddedToken& a, const AddedToken& b) { return a.id < b.id; });
+  std::sort(spec.added.begin(), spec.added.end(), [](const AddedToken& a, const AddedToken& b) {
+    return a.id != b.id ? a.id < b.id : a.content < b.content;
+  });
   for (const AddedToken& token : spec.added) {
+    check(static_cast<size_t>(token.id) < spec.pieces.size() + kMaxGap, ErrorCode::kFailed,
+          "tokenizer: the added token ", token.content, " has the id ", token.id,
+          ", but the vocabulary ends at ", spec.pieces.size());
     while (spec.pieces.size() < static_cast<size_t>(token.id)) spec.pieces.add({});
     if (spec.pieces.size() == static_cast<size_t>(token.id)) spec.pieces.add(token.content);
   }
@@ -464,8 +470,10 @@ void apply_model(const json& model, JsonVocabulary vocabulary, TokenizerSpec& sp
   } else if (type == "WordPiece") {
     spec.model = TokenizerModel::kWordPiece;
     spec.continuation = text_of(model, "continuing_subword_prefix", "##");
-    spec.max_word_chars = static_cast<size_t>(
-        std::max<int64_t>(0, integer_of(model, "max_input_chars_per_word", 100)));
+    const int64_t chars = integer_of(model, "max_input_chars_per_word", 100);
+    check(chars >= 0 && chars <= kMaxWordChars, ErrorCode::kUnsupported, kFile,
+          ": max_input_chars_per_word ", chars, ", at most ", kMaxWordChars, " are taken");
+    spec.max_word_chars = static_cast<size_t>(chars);
   } else if (type == "Unigram") {
     spec.model = TokenizerModel::kUnigram;
     spec.fuse_unknown = true;

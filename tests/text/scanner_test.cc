@@ -139,6 +139,12 @@ TEST(Regex, StopsCatastrophicBacktracking) {
   EXPECT_THROW(regex.find(std::string(200, 'a') + "b", 0), Error);
 }
 
+TEST(Regex, TakesLongWordsOfNestedRepetitions) {
+  const Regex regex(R"([^\r\n\p{L}\p{N}]?(?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+|\p{N})");
+  const std::string word(100'000, 'a');
+  EXPECT_EQ(regex.find(word, 0), (Span{0, word.size()}));
+}
+
 TEST(Regex, EscapedTextMatchesItself) {
   const std::string text = "a.b*c[d]{2}\\|▁ ^$()";
   EXPECT_EQ(Regex(Regex::escape(text)).find("xx" + text, 0), (Span{2, 2 + text.size()}));
