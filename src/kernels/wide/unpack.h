@@ -32,13 +32,14 @@ template <typename Block>
   if constexpr (requires { block.qh; }) {
     uint32_t fifth;
     __builtin_memcpy(&fifth, block.qh, sizeof fifth);
-    const Words8 repeated = Words8{} + fifth;
+    const auto repeated = (Bytes32)(Words8{} + fifth);
     // Byte j of the result is the one that holds bit j; each lane of 16 picks from itself.
-    constexpr Bytes32 kByte = {0,  0,  0,  0,  0,  0,  0,  0,  1,  1,  1,  1,  1,  1,  1,  1,
-                               18, 18, 18, 18, 18, 18, 18, 18, 19, 19, 19, 19, 19, 19, 19, 19};
+    const Bytes32 bytes =
+        __builtin_shufflevector(repeated, repeated, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1,
+                                18, 18, 18, 18, 18, 18, 18, 18, 19, 19, 19, 19, 19, 19, 19, 19);
     constexpr Bytes32 kBit = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128,
                               1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
-    const Bytes32 spread = __builtin_shuffle((Bytes32)repeated, kByte) & kBit;
+    const Bytes32 spread = bytes & kBit;
     codes |= (Bytes32)(spread == kBit) & 16;
   }
   return codes;
