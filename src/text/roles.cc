@@ -120,6 +120,8 @@ void find_roles(TokenizerSpec& spec, const RoleOrigins& origins) {
   for (const std::string_view text : kStopTexts) {
     const auto id = find(by_text, text);
     if (!id.has_value()) continue;
+    // In some vocabularies </s> is a piece of HTML that any text may spell.
+    if (text == "</s>" && spec.kinds[static_cast<size_t>(*id)] != TokenKind::kControl) continue;
     make_control(spec, *id);
     add_stop(*id, cat("its text ", text));
   }

@@ -112,6 +112,16 @@ TEST(Tokenizer, TokensThatEndTurnsAreControlWhateverTheFileSays) {
   EXPECT_THAT(tokenizer->encode("<|im_end|>", {.parse_special = true}), ElementsAre(259));
 }
 
+TEST(Tokenizer, TheTagForStruckTextEndsNothing) {
+  SmallGguf gguf;
+  gguf.pieces[261] = "</s>";
+  gguf.types[261] = 1;
+  const auto tokenizer = make_tokenizer(tokenizer_spec_from_gguf(gguf.fields()));
+  EXPECT_EQ(tokenizer->stop_tokens().size(), 2u);
+  gguf.types[261] = 3;
+  EXPECT_EQ(make_tokenizer(tokenizer_spec_from_gguf(gguf.fields()))->stop_tokens().size(), 3u);
+}
+
 TEST(Tokenizer, AddsBosAsTheFileSays) {
   SmallGguf gguf;
   GgufTokenizerFields fields = gguf.fields();
