@@ -90,6 +90,11 @@ void expect_merges_by_the_book(TokenizerSpec spec, int words) {
   }
 }
 
+TEST(Bpe, SmallVocabularyMergesByTheBook) {
+  expect_merges_by_the_book(
+      tokenizer_spec_from_json(read_file(testing::data_path("tokenizers/byte_level.json"))), 3000);
+}
+
 TEST(Bpe, SharedQwenMergesByTheBook) {
   const std::string folder = testing::shared_path("tokenizers/qwen2.5/");
   ZHIYIN_NEEDS(folder);
