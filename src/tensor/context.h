@@ -10,6 +10,7 @@
 #include "base/thread_pool.h"
 #include "kernels/kernels.h"
 #include "tensor/allocator.h"
+#include "tensor/packed_memory.h"
 
 namespace zhiyin {
 
@@ -33,6 +34,7 @@ class Context {
   const KernelTable& kernels() const { return *kernels_; }
   Precision precision() const { return precision_; }
   Allocator& allocator() { return allocator_; }
+  PackedMemory& packed_memory() { return packed_memory_; }
 
   // Asks a forward pass that runs in this context to stop between blocks with Cancelled.
   void cancel() { cancelled_.store(true, std::memory_order_relaxed); }
@@ -41,6 +43,7 @@ class Context {
 
  private:
   Allocator allocator_;
+  PackedMemory packed_memory_;
   ThreadPool pool_;
   const KernelTable* kernels_;
   Precision precision_;

@@ -1,7 +1,6 @@
 #include "tensor/weight.h"
 
 #include <algorithm>
-#include <cstdlib>
 
 #include "base/error.h"
 
@@ -52,11 +51,11 @@ void Weight::prepare(Context& context) const {
   const int64_t group_bytes = kernels.packed_group_bytes(format(), cols());
   if (group_bytes == 0 || packed() != nullptr) return;
   const int64_t groups = (rows() + kPackRows - 1) / kPackRows;
-  const size_t size = static_cast<size_t>(groups * group_bytes + 63) / 64 * 64;
-  auto* bytes = static_cast<uint8_t*>(std::aligned_alloc(64, size));
+  const auto size = static_cast<size_t>(groups * group_bytes);
+  matrix_->packed_bytes = context.packed_memory().allocate(size);
+  uint8_t* bytes = matrix_->packed_bytes.get();
   check(bytes != nullptr, ErrorCode::kOutOfMemory, name(), ": ", size,
         " bytes for its packed form are not to be had");
-  matrix_->packed_bytes = std::shared_ptr<uint8_t>(bytes, std::free);
   context.pool().parallel_for(groups, 4, [&](int64_t begin, int64_t end) {
     for (int64_t g = begin; g < end; ++g) {
       const int count = static_cast<int>(std::min<int64_t>(kPackRows, rows() - g * kPackRows));
