@@ -43,9 +43,10 @@ Tensor Decoder::forward(const Batch& batch, const ForwardOptions& options) const
   for (size_t i = 0; i < blocks_.size(); ++i) {
     if (context.cancelled()) throw Cancelled{};
     if (options.on_hidden) options.on_hidden(static_cast<int64_t>(i), h);
-    h = remat(h, [&block = blocks_[i], rotation, &batch, cache](const Tensor& x) {
+    const auto block = [&block = blocks_[i], rotation, &batch, cache](const Tensor& x) {
       return block(x, rotation, batch, cache);
-    });
+    };
+    h = options.keep_activations ? block(h) : remat(h, block);
   }
   h = rms_norm(h, norm_, static_cast<float>(config().norm_eps));
   if (options.on_hidden) options.on_hidden(static_cast<int64_t>(blocks_.size()), h);

@@ -30,6 +30,15 @@ std::vector<Tensor> values_of(std::span<const Trainer::Parameter> parameters) {
   return values;
 }
 
+bool has_dropout(CausalLm& model) {
+  for (const Linear* layer : model.linears()) {
+    for (const Lora& lora : layer->adapters()) {
+      if (lora.dropout > 0) return true;
+    }
+  }
+  return false;
+}
+
 // A seed that two counters and the run's seed determine.
 uint64_t derived_seed(uint64_t seed, uint64_t counter) {
   const auto bits = philox(seed, counter);
@@ -39,6 +48,15 @@ uint64_t derived_seed(uint64_t seed, uint64_t counter) {
 // Streams of random numbers of one run must not meet.
 constexpr uint64_t kOrderStream = uint64_t{1} << 56;
 constexpr uint64_t kDropoutStream = uint64_t{2} << 56;
+
+// Of what the way back through all blocks needs: inputs and outputs of norms, of rope, of attention
+// and of the gated feed-forward.
+int64_t activation_bytes_per_token(const ModelConfig& c, bool dropout) {
+  const int64_t floats =
+      4 * c.hidden_size + 2 * (c.heads + c.kv_heads) * c.head_dim + 3 * c.intermediate_size;
+  // Every adapter has an input of its own then.
+  return c.layers * floats * static_cast<int64_t>(sizeof(float)) * (dropout ? 2 : 1);
+}
 
 double total_weight(std::span<const MicroBatch> batches) {
   double total = 0;
@@ -57,7 +75,8 @@ Trainer::Trainer(CausalLm& model, Context& context, const TrainOptions& options)
       context_(context),
       options_(options),
       parameters_(trained_parameters(model)),
-      optimizer_(values_of(parameters_), options.adamw) {
+      optimizer_(values_of(parameters_), options.adamw),
+      bytes_per_token_(activation_bytes_per_token(model.config(), has_dropout(model))) {
   check(options.rows_per_step > 0 && options.tokens_per_batch > 0, ErrorCode::kUsage,
         "training: an update of ", options.rows_per_step, " rows in batches of ",
         options.tokens_per_batch, " tokens cannot be; both must be above 0");
@@ -119,10 +138,14 @@ Trainer::WindowResult Trainer::window(std::span<const TrainRow* const> rows) {
     set_dropout_seeds(static_cast<int64_t>(i));
     Tape tape;
     for (const Parameter& parameter : parameters_) tape.watch(parameter.value);
-    const Tensor hidden = model_.forward(b.batch, {});
+    const auto tokens = static_cast<int64_t>(b.batch.ids.size());
+    const Tensor hidden = model_.forward(
+        b.batch, {.cache = nullptr,
+                  .on_hidden = {},
+                  .keep_activations = tokens * bytes_per_token_ <= options_.activation_bytes});
     const Tensor loss = linear_cross_entropy(hidden, model_.head(), b.labels, b.weights);
     result.loss += static_cast<double>(loss.item()) / weight;
-    result.tokens += static_cast<int64_t>(b.batch.ids.size());
+    result.tokens += tokens;
     const float share[] = {static_cast<float>(1.0 / weight)};
     const Gradients gradients = tape.backward(loss, Tensor::from(context_, {1}, share));
     for (const Parameter& parameter : parameters_) {

@@ -27,8 +27,10 @@ struct TrainOptions {
   double epochs = 3;
   int64_t max_steps = 0;  // where above 0, in place of epochs
   int64_t rows_per_step = 8;
-  // Tokens computed at a time; memory, not mathematics.
+  // Tokens computed at a time, and the memory that activations may take before blocks are computed
+  // again on the way back. Neither changes what is learned; the memory changes no bit of it.
   int64_t tokens_per_batch = 1024;
+  int64_t activation_bytes = 0;
   AdamWOptions adamw;
   double max_grad_norm = 1;
   uint64_t seed = 42;
@@ -93,6 +95,7 @@ class Trainer {
   TrainOptions options_;
   std::vector<Parameter> parameters_;
   AdamW optimizer_;
+  int64_t bytes_per_token_;  // of activations kept
   int64_t step_ = 0;
 };
 

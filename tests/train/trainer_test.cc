@@ -166,6 +166,19 @@ TEST(Trainer, GradientsOfDropoutAreThoseOfTheLossThatWasSeen) {
   EXPECT_NEAR((before.loss - trainer.window(window).loss) / kStep, norm, 0.02 * norm);
 }
 
+TEST(Trainer, KeptActivationsGiveTheBitsOfComputingThemAgain) {
+  const std::vector<TrainRow> rows = random_rows(3, 6);
+  const TrainRow* window[] = {&rows[0], &rows[1], &rows[2]};
+  const auto gradients_of = [&](int64_t bytes) {
+    TinyModel tiny({.threads = 2}, with_dropout);
+    TrainOptions options = short_run();
+    options.activation_bytes = bytes;
+    Trainer trainer(*tiny.model, tiny.context, options);
+    return flat(trainer.window(window));
+  };
+  EXPECT_EQ(gradients_of(int64_t{1} << 30), gradients_of(0));
+}
+
 TEST(Trainer, CancelledRunKeepsTheLastWholeUpdate) {
   const std::vector<TrainRow> rows = random_rows(10, 5);
   TinyModel tiny({.threads = 1});
