@@ -75,9 +75,12 @@ void multiply_integers(Context& context, const RowsView& x,
   const QuantizedRows rounded(context, x, fine);
   int64_t total = 0;
   for (const LinearOperand* operand : operands) total += operand->matrix->rows();
-  // Few enough shares that starting one costs nothing, enough that threads end together.
+  // Few enough shares that starting one costs nothing, enough that threads end together. With many
+  // rows each share rearranges them anew, so there are fewer.
+  const int64_t shares_a_thread = x.rows > 4 ? 3 : 8;
   const int64_t grain = std::max<int64_t>(
-      4 * kPackRows, total / (context.pool().threads() * 8) / kPackRows * kPackRows);
+      4 * kPackRows,
+      total / (context.pool().threads() * shares_a_thread) / kPackRows * kPackRows);
   std::vector<Share> shares;
   for (size_t i = 0; i < operands.size(); ++i) {
     const int64_t rows = operands[i]->matrix->rows();
