@@ -175,6 +175,7 @@ struct Tuner::Impl {
     options.adamw.weight_decay = config.weight_decay;
     options.max_grad_norm = config.max_grad_norm;
     options.seed = config.seed;
+    options.activation_bytes = available_memory() / 4;  // the machine stays usable
     Trainer trainer(lm, *impl.context, options);
 
     fs::create_directories(config.output_dir);
