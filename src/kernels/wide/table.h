@@ -1,3 +1,4 @@
+// The kernels of this folder as entries of an instruction set's table.
 #pragma once
 
 #include "kernels/wide/attend.h"
