@@ -14,7 +14,8 @@ Tensor Linear::with_adapters(Tensor y, const Tensor& x) const {
     const Tensor input = lora.dropout > 0 && lora.dropout_seed != 0
                              ? dropout(x, lora.dropout, lora.dropout_seed)
                              : x;
-    y = add(y, scale(linear(linear(input, lora.a), lora.b), lora.scale));
+    // Scaled where the rows are short.
+    y = add(y, linear(scale(linear(input, lora.a), lora.scale), lora.b));
   }
   return y;
 }

@@ -221,10 +221,18 @@ void multiply_outer(Context& context, const RowsView& dy, const RowsView& x, flo
   const int64_t tokens = dy.rows, n = dy.cols;
   const std::unique_ptr<float[]> transposed =
       std::make_unique_for_overwrite<float[]>(static_cast<size_t>(n * tokens));
-  for (int64_t t = 0; t < tokens; ++t) {
-    for (int64_t i = 0; i < n; ++i)
-      transposed[static_cast<size_t>(i * tokens + t)] = dy.data[t * dy.stride + i];
-  }
+  // In bands, so that the lines written to stay in the cache until they are full.
+  constexpr int64_t kBand = 16;
+  const int64_t grain = std::max<int64_t>(kBand, (int64_t{1} << 15) / tokens / kBand * kBand);
+  context.pool().parallel_for(n, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t band = begin; band < end; band += kBand) {
+      for (int64_t t = 0; t < tokens; ++t) {
+        for (int64_t i = band; i < std::min(end, band + kBand); ++i) {
+          transposed[static_cast<size_t>(i * tokens + t)] = dy.data[t * dy.stride + i];
+        }
+      }
+    }
+  });
   const RowsView a{transposed.get(), n, tokens, tokens};
   const PanelProduct product{kernels, a, nullptr, dm, x.cols, accumulate};
   const int64_t strips = (x.cols + kPanelCols - 1) / kPanelCols;

@@ -10,8 +10,6 @@ namespace zhiyin {
 namespace {
 
 constexpr size_t kAlignment = 64;
-// Beyond this a released block goes back to the system at once.
-constexpr size_t kMaxKept = size_t{64} << 20;
 
 }  // namespace
 
@@ -54,7 +52,7 @@ void Allocator::release(void* block, size_t bytes) noexcept {
   {
     const std::lock_guard lock(mutex_);
     in_use_ -= size;
-    if (kept_ + size <= kMaxKept) {
+    if (kept_ + size <= max_kept_) {
       kept_ += size;
       free_[size].push_back(block);
       return;
@@ -71,6 +69,11 @@ size_t Allocator::bytes_in_use() const {
 size_t Allocator::peak_bytes_in_use() const {
   const std::lock_guard lock(mutex_);
   return peak_;
+}
+
+void Allocator::keep_at_most(size_t bytes) {
+  const std::lock_guard lock(mutex_);
+  max_kept_ = bytes;
 }
 
 void Allocator::trim() {

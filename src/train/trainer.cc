@@ -1,5 +1,6 @@
 #include "train/trainer.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <numeric>
@@ -80,6 +81,10 @@ Trainer::Trainer(CausalLm& model, Context& context, const TrainOptions& options)
   check(options.rows_per_step > 0 && options.tokens_per_batch > 0, ErrorCode::kUsage,
         "training: an update of ", options.rows_per_step, " rows in batches of ",
         options.tokens_per_batch, " tokens cannot be; both must be above 0");
+  // Activations come and go with every update; the system would clear their pages each time.
+  constexpr int64_t kLeastKept = int64_t{64} << 20;
+  context.allocator().keep_at_most(
+      static_cast<size_t>(std::max(kLeastKept, options.activation_bytes / 2)));
 }
 
 int64_t Trainer::total_steps(int64_t rows) const {
