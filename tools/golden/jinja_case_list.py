@@ -363,6 +363,11 @@ ERRORS = r"""
 {{ 'a'.strip('a', 'b') }}
 {{ 'a'.replace('a') }}
 {{ 'a'.replace('a', 1) }}
+{{ 'a'.replace(tools, 'b') }}
+{{ 'a'.removeprefix(tools) }}
+{{ 'a'.split(tools, tools) }}
+{{ 'a' in tools }}
+{{ 'a'.rjust(3, 5) }}
 {{ 'a'.replace('a', 'b', 'c') }}
 {{ 'a'.startswith(1) }}
 {{ 'a'.startswith() }}

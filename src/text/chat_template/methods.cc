@@ -31,6 +31,11 @@ Value list_like(const Value& self, const std::vector<std::string_view>& parts) {
   return Value::list(std::move(items));
 }
 
+// CPython's newer argument checks say None, not NoneType.
+std::string_view shown_type(const Value& value) {
+  return value.is_none() ? "None" : type_name(value);
+}
+
 const std::string& need_text(const Value& value) {
   if (!value.is_string()) raise("TypeError", "must be str, not ", type_name(value));
   return value.text();
@@ -161,7 +166,7 @@ Value str_count(const Value& self, Args& args) {
 Value str_replace(const Value& self, Args& args) {
   for (size_t i = 0; i < 2; ++i) {
     if (!args[i].is_string()) {
-      raise("TypeError", "replace() argument ", i + 1, " must be str, not ", type_name(args[i]));
+      raise("TypeError", "replace() argument ", i + 1, " must be str, not ", shown_type(args[i]));
     }
   }
   const int64_t limit = args[2].is_missing() ? -1 : to_index(args[2]);
@@ -232,7 +237,7 @@ template <bool prefix>
 Value str_remove(const Value& self, Args& args) {
   if (!args[0].is_string()) {
     raise("TypeError", prefix ? "removeprefix" : "removesuffix", "() argument must be str, not ",
-          type_name(args[0]));
+          shown_type(args[0]));
   }
   std::string_view text = self.text();
   const std::string_view part = args[0].text();
