@@ -219,6 +219,19 @@ void multiply_outer(Context& context, const RowsView& dy, const RowsView& x, flo
                     bool accumulate) {
   const KernelTable& kernels = context.kernels();
   const int64_t tokens = dy.rows, n = dy.cols;
+  if (n > x.cols) {
+    // The narrower of both is transposed, and the panels of the wider are full.
+    const auto flipped = std::make_unique_for_overwrite<float[]>(static_cast<size_t>(n * x.cols));
+    multiply_outer(context, x, dy, flipped.get(), false);
+    for (int64_t i = 0; i < n; ++i) {
+      for (int64_t k = 0; k < x.cols; ++k) {
+        const float value = flipped[static_cast<size_t>(k * n + i)];
+        float& target = dm[i * x.cols + k];
+        target = accumulate ? target + value : value;
+      }
+    }
+    return;
+  }
   const std::unique_ptr<float[]> transposed =
       std::make_unique_for_overwrite<float[]>(static_cast<size_t>(n * tokens));
   // In bands, so that the lines written to stay in the cache until they are full.
