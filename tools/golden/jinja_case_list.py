@@ -81,6 +81,8 @@ plain text|你好 😀
 {% set x = 1 %}{% for i in [1] %}{% set x = 2 %}{{ x }}{% endfor %}{{ x }}
 {% for i in [1, 2] %}{{ y }}{% set y = i %}{{ y }};{% endfor %}[{{ y }}]
 {% if true %}{% set z = 1 %}{% endif %}{{ z }} {% if false %}{% set w = 1 %}{% endif %}[{{ w }}]
+{% set x = 1 %}{% for i in [1, 2] %}{% if i == 2 %}{% set x = 9 %}{% endif %}{{ x }}{% endfor %}{{ x }} {% if x %}{% for i in [1] %}{% if i %}{% set fresh = 1 %}{% else %}{% set other = 1 %}{% endif %}{{ fresh }}{{ other }}{% endfor %}[{{ fresh }}]{% endif %}
+{{ "\x1f\x10\x00\x0b\x7f\u2028"|tojson }} {{ "\x1f\u2028\x85"|list }}
 {% set a, b = 1, 2 %}{{ a }}{{ b }} {% set (c, d) = 'xy' %}{{ c }}{{ d }} {% set t = 1, %}{{ t }}
 {% set x %}block {{ 1 + 1 }}{% endset %}{{ x }}|{{ x|length }} {% set y | upper %}abc{% endset %}{{ y }} {% set q | replace('a', 'b') | title %}a cat{% endset %}{{ q }}
 {% with a = 1, b = 2 %}{{ a + b }}{% endwith %}[{{ a }}] {% set a = 5 %}{% with a = a + 1, b = a %}{{ a }}{{ b }}{% endwith %}{{ a }} {% with %}{% set inner = 1 %}{{ inner }}{% endwith %}[{{ inner }}]
