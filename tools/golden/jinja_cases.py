@@ -87,8 +87,8 @@ def main():
     cases = [run(template, context) for template, context in CASES]
     lines = ",\n".join(json.dumps(case, ensure_ascii=False) for case in cases)
     contexts = json.dumps(CONTEXTS, ensure_ascii=False)
-    out.write_text(f'{{"now": "{NOW.isoformat()}", "contexts": {contexts},\n"cases": [\n{lines}\n]}}\n',
-                   encoding="utf-8")
+    head = f'"now": "{NOW.isoformat()}", "contexts": {contexts}'
+    out.write_text(f'{{{head},\n"cases": [\n{lines}\n]}}\n', encoding="utf-8")
     failed = sum("error" in case for case in cases)
     print(f"{out}: {len(cases)} cases, {failed} of them errors")
 
