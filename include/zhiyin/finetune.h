@@ -28,6 +28,11 @@ struct TuneConfig {
   int64_t max_steps = 0, warmup_steps = 0;
   std::string schedule = "linear";
   uint64_t seed = 42;
+  bool train_on_prompt = false, mask_history = false;
+  std::string adapter;     // adapter_name_or_path: where training begins; empty: anew
+  double val_size = 0;     // rows held out for the evaluation: a share below 1, else a number
+  int64_t eval_steps = 0;  // 0: at the end alone
+  bool resume = false;     // resume_from_checkpoint: even where overwrite_output_dir is set
   int64_t logging_steps = 10, save_steps = 500;
   bool overwrite_output_dir = false;
   std::string text;                  // the file as it was read, kept beside the result
@@ -40,7 +45,7 @@ struct TuneConfig {
 TuneConfig read_tune_config(const std::string& path, const std::vector<std::string>& overrides);
 
 struct TunePlan {
-  int64_t rows = 0, tokens = 0, labels = 0, updates = 0;
+  int64_t rows = 0, held_out = 0, tokens = 0, labels = 0, updates = 0;
   int64_t resumed_at = 0;          // updates that a checkpoint holds
   std::vector<std::string> notes;  // what was left out and why, what to change
 };
@@ -52,7 +57,8 @@ struct TuneStep {
 
 struct TuneResult {
   int64_t updates = 0;
-  double loss = 0;  // of the last update
+  double loss = 0;       // of the last update
+  double eval_loss = 0;  // of the rows held out, 0 without
   double seconds = 0;
   std::string output_dir;
 };

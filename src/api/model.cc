@@ -35,19 +35,6 @@ Json parse_json(const std::string& text, const char* what) {
   }
 }
 
-// The variables that transformers gives a template for its special tokens.
-void add_special_tokens(Json& context, const Model::Impl& impl) {
-  if (impl.tokenizer == nullptr) return;
-  const SpecialTokens& special = impl.tokenizer->special();
-  const std::pair<const char*, int32_t> roles[] = {
-      {"bos_token", special.bos},  {"eos_token", special.eos}, {"unk_token", special.unk},
-      {"pad_token", special.pad},  {"sep_token", special.sep}, {"cls_token", special.cls},
-      {"mask_token", special.mask}};
-  for (const auto& [name, id] : roles) {
-    if (id != kNoToken) context[name] = std::string(impl.tokenizer->token_bytes(id));
-  }
-}
-
 std::string kind_name(ModelKind kind) {
   switch (kind) {
     case ModelKind::kGguf:
@@ -71,6 +58,17 @@ RenderOptions render_options(const std::string& now) {
 }
 
 }  // namespace
+
+void add_special_tokens(Json& context, const Tokenizer& tokenizer) {
+  const SpecialTokens& special = tokenizer.special();
+  const std::pair<const char*, int32_t> roles[] = {
+      {"bos_token", special.bos},  {"eos_token", special.eos}, {"unk_token", special.unk},
+      {"pad_token", special.pad},  {"sep_token", special.sep}, {"cls_token", special.cls},
+      {"mask_token", special.mask}};
+  for (const auto& [name, id] : roles) {
+    if (id != kNoToken) context[name] = std::string(tokenizer.token_bytes(id));
+  }
+}
 
 int64_t available_memory() {
   std::ifstream file("/proc/meminfo");
@@ -270,7 +268,7 @@ std::string Model::render(const TemplateRequest& request) const {
         "{\"role\", \"content\"}");
   if (!request.tools.empty()) context["tools"] = parse_json(request.tools, "tools");
   context["add_generation_prompt"] = request.add_generation_prompt;
-  add_special_tokens(context, *impl_);
+  if (impl_->tokenizer != nullptr) add_special_tokens(context, *impl_->tokenizer);
   return impl_->chat_template->render(context, render_options(request.now));
 }
 

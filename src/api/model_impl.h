@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <mutex>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -40,6 +41,9 @@ struct Model::Impl {
 
 // nullptr where the files hold no tokenizer.
 std::unique_ptr<Tokenizer> tokenizer_of(const ModelFiles& files);
+
+// The variables that transformers gives a template for its special tokens.
+void add_special_tokens(nlohmann::ordered_json& context, const Tokenizer& tokenizer);
 
 // Bytes of memory that can be used without swapping.
 int64_t available_memory();

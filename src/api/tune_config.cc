@@ -104,6 +104,22 @@ const std::map<std::string, Setter>& setters() {
       {"weight_decay", set(&TuneConfig::weight_decay)},
       {"max_grad_norm", set(&TuneConfig::max_grad_norm)},
       {"seed", set(&TuneConfig::seed)},
+      {"train_on_prompt", set(&TuneConfig::train_on_prompt)},
+      {"mask_history", set(&TuneConfig::mask_history)},
+      {"adapter_name_or_path", set(&TuneConfig::adapter)},
+      {"val_size", set(&TuneConfig::val_size)},
+      {"eval_steps", set(&TuneConfig::eval_steps)},
+      {"resume_from_checkpoint",
+       [](TuneConfig& c, const std::string& key, const YAML::Node& node) {
+         if (node.IsNull()) return;
+         const std::string text = value_of<std::string>(node, key, "true or a path");
+         c.resume = text != "false";
+         if (c.resume && text != "true") {
+           c.ignored.push_back(key + ": the checkpoint in output_dir is taken");
+         }
+       }},
+      {"eval_strategy", ignore("eval_steps says when; without it, at the end")},
+      {"per_device_eval_batch_size", ignore("memory alone decides")},
       {"quantization_bit", ignore("a quantised base is trained on as it is")},
       {"bf16", ignore("products with a quantised base are in bf16, adapters in f32")},
       {"fp16", ignore("products with a quantised base are in bf16, adapters in f32")},
@@ -155,6 +171,14 @@ TuneConfig read_tune_config(const std::string& path, const std::vector<std::stri
     check(!value.empty(), ErrorCode::kUsage, path, ": ", name, " is missing");
   }
   check(!config.datasets.empty(), ErrorCode::kUsage, path, ": dataset is missing");
+  for (const auto& [name, value] : {std::pair{"per_device_train_batch_size", config.batch_size},
+                                    std::pair{"gradient_accumulation_steps", config.accumulation},
+                                    std::pair{"cutoff_len", config.cutoff_len},
+                                    std::pair{"logging_steps", config.logging_steps}}) {
+    check(value > 0, ErrorCode::kUsage, path, ": ", name, " is ", value, "; it must be above 0");
+  }
+  check(config.lora_dropout >= 0 && config.lora_dropout < 1, ErrorCode::kUsage, path,
+        ": lora_dropout is ", config.lora_dropout, "; it must be from 0 to below 1");
   if (config.lora_alpha == 0) config.lora_alpha = 2 * static_cast<double>(config.lora_rank);
   return config;
 }

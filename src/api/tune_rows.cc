@@ -1,0 +1,263 @@
+#include "api/tune_rows.h"
+
+#include <nlohmann/json.hpp>
+
+#include "api/model_impl.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/nearest.h"
+#include "text/chat_template/chat_rendering.h"
+
+namespace zhiyin {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// A text field; empty where it is absent or null.
+std::string text_field(const Json& object, const std::string& key, const std::string& where) {
+  if (key.empty() || !object.contains(key) || object[key].is_null()) return {};
+  check(object[key].is_string(), ErrorCode::kFailed, where, ": \"", key, "\" is not a text");
+  return object[key].get<std::string>();
+}
+
+// The rows of a file: a JSON array, or one object a line.
+std::vector<Json> read_rows(const std::string& path, int64_t max_rows) {
+  const std::string text = read_file(path);
+  std::vector<Json> rows;
+  const auto full = [&] { return max_rows > 0 && static_cast<int64_t>(rows.size()) >= max_rows; };
+  const size_t start = text.find_first_not_of(" \t\r\n\xEF\xBB\xBF");
+  if (start != std::string::npos && text[start] == '[') {
+    const Json all = Json::parse(text.begin() + static_cast<std::ptrdiff_t>(start), text.end(),
+                                 nullptr, /*allow_exceptions=*/false);
+    check(all.is_array(), ErrorCode::kFailed, path, ": is not valid JSON");
+    for (const Json& row : all) {
+      if (full()) break;
+      rows.push_back(row);
+    }
+  } else {
+    int64_t line = 1;
+    for (size_t at = start == std::string::npos ? text.size() : start; at < text.size() && !full();
+         ++line) {
+      const size_t end = std::min(text.find('\n', at), text.size());
+      const std::string_view piece = std::string_view(text).substr(at, end - at);
+      at = end + 1;
+      if (piece.find_first_not_of(" \t\r") == std::string::npos) continue;
+      rows.push_back(Json::parse(piece, nullptr, /*allow_exceptions=*/false));
+      check(!rows.back().is_discarded(), ErrorCode::kFailed, path, ": line ", line,
+            " is not valid JSON");
+    }
+  }
+  for (size_t i = 0; i < rows.size(); ++i) {
+    check(rows[i].is_object(), ErrorCode::kFailed, path, ": row ", i + 1, " is not an object");
+  }
+  return rows;
+}
+
+bool is_answer(const Json& message) { return message.at("role") == "assistant"; }
+
+// Bursts of one side become one turn, and what nobody answered is dropped.
+Json cleaned(const Json& messages) {
+  Json out = Json::array();
+  for (const Json& message : messages) {
+    const bool mergeable = !out.empty() && out.back().at("role") == message.at("role") &&
+                           message.at("role") != "tool" && message.at("content").is_string() &&
+                           out.back().at("content").is_string() && message.size() == 2 &&
+                           out.back().size() == 2;
+    if (mergeable) {
+      out.back()["content"] =
+          out.back()["content"].get<std::string>() + "\n" + message["content"].get<std::string>();
+    } else {
+      out.push_back(message);
+    }
+  }
+  while (!out.empty() && !is_answer(out.back())) out.erase(out.size() - 1);
+  return out;
+}
+
+}  // namespace
+
+// How dataset_info.json says that rows are laid out.
+struct TuneRows::Layout {
+  bool alpaca;
+  Json columns, tags;
+
+  explicit Layout(const Json& entry)
+      : alpaca(entry.value("formatting", "alpaca") == "alpaca"),
+        columns(entry.value("columns", Json::object())),
+        tags(entry.value("tags", Json::object())) {}
+
+  // As LLaMA-Factory: where columns are given, those not among them do not exist.
+  std::string column(const char* name, const char* standard) const {
+    return columns.value(name, columns.empty() ? standard : "");
+  }
+
+  Json messages_of(const Json& row, const std::string& where) const {
+    return alpaca ? from_alpaca(row, where) : from_sharegpt(row, where);
+  }
+
+  Json from_alpaca(const Json& row, const std::string& where) const {
+    Json messages = Json::array();
+    const auto say = [&](const char* role, const std::string& text) {
+      messages.push_back({{"role", role}, {"content", text}});
+    };
+    const std::string system = text_field(row, column("system", "system"), where);
+    if (!system.empty()) say("system", system);
+    const std::string history = column("history", "history");
+    if (row.contains(history) && row[history].is_array()) {
+      for (const Json& pair : row[history]) {
+        check(pair.is_array() && pair.size() == 2 && pair[0].is_string() && pair[1].is_string(),
+              ErrorCode::kFailed, where, ": \"", history, "\" must hold pairs of texts");
+        say("user", pair[0]);
+        say("assistant", pair[1]);
+      }
+    }
+    std::string question = text_field(row, column("prompt", "instruction"), where);
+    const std::string input = text_field(row, column("query", "input"), where);
+    if (!question.empty() && !input.empty()) question += "\n";
+    question += input;
+    say("user", question);
+    const std::string answer = text_field(row, column("response", "output"), where);
+    if (!answer.empty()) say("assistant", answer);
+    return messages;
+  }
+
+  Json from_sharegpt(const Json& row, const std::string& where) const {
+    const std::string key = column("messages", "conversations");
+    check(row.contains(key) && row[key].is_array(), ErrorCode::kFailed, where, ": has no list \"",
+          key, "\"; name the column in dataset_info.json");
+    const std::string role_tag = tags.value("role_tag", "from");
+    const std::string content_tag = tags.value("content_tag", "value");
+    const std::map<std::string, const char*> roles = {
+        {tags.value("user_tag", "human"), "user"},
+        {tags.value("assistant_tag", "gpt"), "assistant"},
+        {tags.value("system_tag", "system"), "system"},
+        {tags.value("observation_tag", "observation"), "tool"}};
+    Json messages = Json::array();
+    const std::string system = text_field(row, column("system", "system"), where);
+    if (!system.empty()) messages.push_back({{"role", "system"}, {"content", system}});
+    for (const Json& message : row[key]) {
+      check(message.is_object() && message.contains(role_tag) && message.contains(content_tag),
+            ErrorCode::kFailed, where, ": a message lacks \"", role_tag, "\" or \"", content_tag,
+            "\"; name the tags in dataset_info.json");
+      const std::string role = text_field(message, role_tag, where);
+      const auto found = roles.find(role);
+      check(found != roles.end(), ErrorCode::kFailed, where, ": the role ", role,
+            " is none of the tags in dataset_info.json");
+      Json turn = {{"role", found->second}, {"content", message[content_tag]}};
+      if (message.contains("tool_calls")) turn["tool_calls"] = message["tool_calls"];
+      messages.push_back(std::move(turn));
+    }
+    return messages;
+  }
+};
+
+TuneRows::TuneRows(const TuneConfig& config, const Tokenizer& tokenizer,
+                   const ChatTemplate& chat_template)
+    : config_(config), tokenizer_(tokenizer), template_(chat_template) {}
+
+void TuneRows::add_dataset(const std::string& name) {
+  const std::string info_path = config_.dataset_dir + "/dataset_info.json";
+  const Json info = Json::parse(read_file(info_path), nullptr, /*allow_exceptions=*/false);
+  check(info.is_object(), ErrorCode::kFailed, info_path, ": is not a JSON object");
+  std::vector<std::string> known;
+  for (const auto& [key, value] : info.items()) known.push_back(key);
+  check(info.contains(name), ErrorCode::kNotFound, info_path, ": has no data set ", name,
+        "; the nearest is ", nearest(name, known));
+  const Json& entry = info[name];
+  check(entry.is_object() && entry.contains("file_name"), ErrorCode::kFailed, info_path, ": ", name,
+        " has no \"file_name\"");
+  const Layout layout(entry);
+  const std::string path =
+      config_.dataset_dir + "/" + text_field(entry, "file_name", info_path + ": " + name);
+  int64_t number = 0;
+  for (const Json& row : read_rows(path, config_.max_samples)) {
+    const std::string where = cat(path, ": row ", ++number);
+    const Json weight = row.value("weight", Json(1));
+    check(weight.is_number() && weight.get<double>() >= 0, ErrorCode::kFailed, where,
+          ": \"weight\" is not a number from 0 on");
+    add_conversation(cleaned(layout.messages_of(row, where)), weight.get<float>());
+  }
+}
+
+void TuneRows::add_conversation(Json messages, float weight) {
+  if (messages.empty()) {
+    ++left_out["nothing is answered"];
+    return;
+  }
+  if (!config_.system.empty() && messages[0].at("role") != "system") {
+    messages.insert(messages.begin(), Json{{"role", "system"}, {"content", config_.system}});
+  }
+  const auto fits = [&](const TrainRow& row) {
+    return static_cast<int64_t>(row.ids.size()) <= config_.cutoff_len;
+  };
+  const auto push = [&](TrainRow row) {
+    row.weight = weight;
+    rows.push_back(std::move(row));
+  };
+  TrainRow whole = row_of(messages);
+  if (fits(whole)) {
+    push(std::move(whole));
+    return;
+  }
+  // Too long: as many exchanges a row as fit, each row with the system message.
+  ++split;
+  Json system = Json::array(), exchange = Json::array(), taken;
+  TrainRow row;  // of `taken`
+  for (const Json& message : messages) {
+    if (message.at("role") == "system" && exchange.empty() && taken.empty()) {
+      system.push_back(message);
+      continue;
+    }
+    exchange.push_back(message);
+    if (!is_answer(message)) continue;
+    const auto with_exchange = [&](Json before) {
+      before.insert(before.end(), exchange.begin(), exchange.end());
+      return before;
+    };
+    Json longer = with_exchange(taken.empty() ? system : taken);
+    TrainRow candidate = row_of(longer);
+    if (!fits(candidate) && !taken.empty()) {
+      push(std::move(row));
+      longer = with_exchange(system);
+      candidate = row_of(longer);
+    }
+    if (fits(candidate)) {
+      taken = std::move(longer);
+      row = std::move(candidate);
+    } else {
+      ++left_out[cat("a question with its answer is longer than cutoff_len ", config_.cutoff_len)];
+      taken = Json();
+    }
+    exchange = Json::array();
+  }
+  if (!taken.empty()) push(std::move(row));
+}
+
+TrainRow TuneRows::row_of(const Json& messages) const {
+  TemplateVariables variables = TemplateVariables::object();
+  add_special_tokens(variables, tokenizer_);
+  const RenderedText rendered = render_answers(template_, parse_conversation(messages), variables);
+  TrainRow row;
+  // Answers and what lies between them become tokens apart, so that the border is one of tokens, as
+  // it is when the model is asked.
+  const auto append = [&](size_t begin, size_t end, bool learned) {
+    if (begin >= end) return;
+    for (const int32_t id :
+         tokenizer_.encode(std::string_view(rendered.text).substr(begin, end - begin),
+                           {.add_special = false, .parse_special = true})) {
+      row.ids.push_back(id);
+      row.labels.push_back(learned ? id : kIgnoreLabel);
+    }
+  };
+  size_t at = 0;
+  for (const TextSpan& answer : rendered.generated) {
+    const bool last = answer.end == rendered.generated.back().end;
+    append(at, answer.begin, config_.train_on_prompt);
+    append(answer.begin, answer.end, last || !config_.mask_history);
+    at = answer.end;
+  }
+  append(at, rendered.text.size(), config_.train_on_prompt);
+  return row;
+}
+
+}  // namespace zhiyin
