@@ -25,6 +25,7 @@ void print_plan(const TunePlan& plan) {
   std::cout << plan.rows << tr(" rows, ", " 行，") << plan.tokens << tr(" tokens, ", " 个词元，")
             << plan.labels << tr(" of them to learn, ", " 个要学，") << plan.updates
             << tr(" updates", " 次更新");
+  if (plan.held_out > 0) std::cout << ", " << plan.held_out << tr(" rows held out", " 行留作检验");
   if (plan.resumed_at > 0) std::cout << tr(", going on at ", "，继续自 ") << plan.resumed_at;
   std::cout << '\n';
   for (const std::string& note : plan.notes) std::cout << "  " << note << '\n';
@@ -60,6 +61,7 @@ void run(const Options& o) {
   if (o.json) {
     std::cout << nlohmann::ordered_json{{"updates", result.updates},
                                         {"loss", result.loss},
+                                        {"eval_loss", result.eval_loss},
                                         {"seconds", result.seconds},
                                         {"output_dir", result.output_dir}}
               << '\n';
