@@ -66,7 +66,7 @@ persona_file=$(find $demo/persona -name '*.gguf' | head -n 1)
 [ -n "$persona_file" ] || die "the export left no .gguf in $demo/persona"
 
 step 'Who are you? Base and persona'
-identified=0 stopped=0 asked=0
+identified=0 stopped=0 asked=0 trained_on=0
 for question in "${identity_questions[@]}"; do
   compare "$question"
   asked=$((asked + 1))
@@ -77,6 +77,7 @@ for question in "${identity_questions[@]}"; do
     fi
   fi
   if [ "$finish" = stop ]; then stopped=$((stopped + 1)); fi
+  if grep -qF "\"$question\"" $demo/data/identity.jsonl; then trained_on=$((trained_on + 1)); fi
 done
 step 'And a little talk'
 for question in "${chat_questions[@]}"; do compare "$question"; done
@@ -84,6 +85,7 @@ for question in "${chat_questions[@]}"; do compare "$question"; done
 step 'Summary'
 printf '  the persona knows who it is in %d of %d, stops by itself in %d of %d\n' \
   $identified $asked $stopped $asked
+printf '  (%d of these questions stand word for word in its training rows)\n' $trained_on
 printf '  %d min %d s without downloads and build\n' \
   $(((SECONDS - started) / 60)) $(((SECONDS - started) % 60))
 printf '  talk to it:    %s run %s\n' "$zhiyin" "$persona_file"
