@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "api/model_impl.h"
+#include "api/tokenizer_of.h"
 #include "base/error.h"
 #include "io/load_weights.h"
 #include "io/lora_file.h"

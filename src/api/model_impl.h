@@ -39,9 +39,6 @@ struct Model::Impl {
   std::map<int32_t, std::string> stop_set() const;
 };
 
-// nullptr where the files hold no tokenizer.
-std::unique_ptr<Tokenizer> tokenizer_of(const ModelFiles& files);
-
 // The variables that transformers gives a template for its special tokens.
 void add_special_tokens(nlohmann::ordered_json& context, const Tokenizer& tokenizer);
 

@@ -1,5 +1,5 @@
-// From opened files to a tokenizer: the one place where io and text meet.
-#include "api/model_impl.h"
+#include "api/tokenizer_of.h"
+
 #include "base/error.h"
 #include "text/spec_gguf.h"
 #include "text/spec_json.h"
@@ -11,7 +11,9 @@ constexpr const char* kPrefix = "tokenizer.ggml.";
 
 std::string key(const char* name) { return std::string(kPrefix) + name; }
 
-TokenizerSpec spec_of_gguf(const GgufMetadata& m) {
+}  // namespace
+
+TokenizerSpec gguf_tokenizer_spec(const GgufMetadata& m) {
   GgufTokenizerFields f;
   f.model = m.find_string(key("model")).value_or("");
   f.pre = m.find_string(key("pre"));
@@ -51,12 +53,10 @@ TokenizerSpec spec_of_gguf(const GgufMetadata& m) {
   return tokenizer_spec_from_gguf(f);
 }
 
-}  // namespace
-
 std::unique_ptr<Tokenizer> tokenizer_of(const ModelFiles& files) {
   if (files.gguf) {
     if (!files.gguf->metadata().has(key("model"))) return nullptr;
-    return make_tokenizer(spec_of_gguf(files.gguf->metadata()));
+    return make_tokenizer(gguf_tokenizer_spec(files.gguf->metadata()));
   }
   const std::string_view config = files.tokenizer_file("tokenizer_config.json").value_or("");
   if (const auto json = files.tokenizer_file("tokenizer.json")) {

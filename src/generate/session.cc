@@ -26,6 +26,12 @@ Session::Session(const CausalLm& model, Context& context, KvType type, int64_t m
       sequence_(cache_.add_sequence()),
       max_tokens_(max_tokens) {}
 
+size_t Session::known_prefix(std::span<const int32_t> tokens) const {
+  if (tokens.empty()) return 0;
+  const auto same = std::mismatch(tokens_.begin(), tokens_.end(), tokens.begin(), tokens.end());
+  return std::min(static_cast<size_t>(same.second - tokens.begin()), tokens.size() - 1);
+}
+
 Tensor Session::advance(std::span<const int32_t> tokens) {
   Batch batch;
   batch.add(tokens, cache_.length(sequence_), sequence_);
@@ -40,10 +46,7 @@ Tensor Session::prefill(std::span<const int32_t> tokens, const GenerateOptions& 
   check(count <= max_tokens_, ErrorCode::kUsage, "the prompt has ", count,
         " tokens, the context holds ", max_tokens_,
         "; shorten the prompt or raise the context with --ctx");
-  size_t kept = 0;
-  while (kept < tokens_.size() && kept < tokens.size() && tokens_[kept] == tokens[kept]) ++kept;
-  // The last token is computed again even where it is known: its logits are not kept.
-  kept = std::min(kept, tokens.size() - 1);
+  const size_t kept = known_prefix(tokens);
   cache_.truncate(sequence_, static_cast<int64_t>(kept));
   tokens_.resize(kept);
   Tensor logits;
@@ -61,9 +64,7 @@ Generation Session::generate(std::span<const int32_t> prompt, Sampler& sampler,
   result.prompt_tokens = static_cast<int64_t>(prompt.size());
   auto start = std::chrono::steady_clock::now();
   try {
-    const auto [in_cache, in_prompt] =
-        std::mismatch(tokens_.begin(), tokens_.end(), prompt.begin(), prompt.end());
-    result.reused_tokens = std::min<int64_t>(in_prompt - prompt.begin(), result.prompt_tokens - 1);
+    result.reused_tokens = static_cast<int64_t>(known_prefix(prompt));
     Tensor logits = prefill(prompt, options);
     result.prompt_ms = milliseconds_since(start);
     start = std::chrono::steady_clock::now();

@@ -55,6 +55,9 @@ class Session {
   int64_t cache_bytes() const { return cache_.bytes(); }
 
  private:
+  // How many of the tokens, from the first on, are in the cache and can stay there: not the last,
+  // whose logits are wanted and not kept.
+  size_t known_prefix(std::span<const int32_t> tokens) const;
   // Logits after the last of the tokens, which are added to the cache.
   Tensor advance(std::span<const int32_t> tokens);
 

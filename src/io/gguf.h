@@ -127,9 +127,6 @@ GgufHeader parse_gguf_header(std::span<const uint8_t> bytes, const std::string& 
 // True when the file begins with the magic "GGUF".
 bool is_gguf(std::span<const uint8_t> bytes);
 
-// general.file_type of a mix or a format as users name it ("Q4_K_M", "F16"); nullopt if unknown.
-std::optional<uint32_t> gguf_file_type(std::string_view name);
-
 // Writes version 3. Declare metadata and tensors, start(), write every tensor in the order of
 // declaration, finish(). Until then the target file is untouched.
 class GgufWriter {

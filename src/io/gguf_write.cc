@@ -16,19 +16,6 @@ void append_string(std::string& out, std::string_view text) {
 
 }  // namespace
 
-std::optional<uint32_t> gguf_file_type(std::string_view name) {
-  static constexpr std::pair<std::string_view, uint32_t> kFileTypes[] = {
-      {"F32", 0},     {"F16", 1},     {"Q4_0", 2},    {"Q4_1", 3},    {"Q8_0", 7},
-      {"Q5_0", 8},    {"Q5_1", 9},    {"Q2_K", 10},   {"Q3_K_S", 11}, {"Q3_K_M", 12},
-      {"Q3_K_L", 13}, {"Q4_K_S", 14}, {"Q4_K_M", 15}, {"Q5_K_S", 16}, {"Q5_K_M", 17},
-      {"Q6_K", 18},   {"Q2_K_S", 21}, {"IQ4_NL", 25}, {"IQ4_XS", 30}, {"BF16", 32},
-  };
-  for (const auto& [known, number] : kFileTypes) {
-    if (known == name) return number;
-  }
-  return std::nullopt;
-}
-
 void GgufWriter::set_encoded(std::string_view key, std::string encoded) {
   check(stream_ == nullptr, ErrorCode::kFailed, path_, ": key ", key, " set after start()");
   const auto found = std::ranges::find(fields_, key, &Field::key);

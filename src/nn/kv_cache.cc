@@ -129,7 +129,7 @@ void KvCache::write(int64_t layer, int sequence, int64_t position, const float* 
           context_.kernels().f32_to_f16(row, reinterpret_cast<uint16_t*>(target), dim);
           break;
         case KvType::kQ8_0:
-          format_info(Format::kQ8_0).pack(row, target, dim, nullptr);
+          context_.kernels().quantize_q8_0(row, target, dim);
           break;
       }
     }

@@ -263,6 +263,16 @@ void emit(const std::vector<Symbol>& symbols, int32_t unknown, std::vector<int32
   }
 }
 
+// Where the spec ignores merges, a word that is a piece is taken as it is.
+bool takes_whole(const Vocabulary& vocabulary, const TokenizerSpec& spec, std::string_view word,
+                 std::vector<int32_t>& out) {
+  if (!spec.ignore_merges) return false;
+  const int32_t id = vocabulary.find(word);
+  if (id == kNoToken) return false;
+  out.push_back(id);
+  return true;
+}
+
 class ByteBpe : public WordModel {
  public:
   ByteBpe(const Vocabulary& vocabulary, const TokenizerSpec& spec)
@@ -270,12 +280,7 @@ class ByteBpe : public WordModel {
 
   void encode(std::string_view word, WordScratch& scratch,
               std::vector<int32_t>& out) const override {
-    if (spec_.ignore_merges) {
-      if (const int32_t id = vocabulary_.find(word); id != kNoToken) {
-        out.push_back(id);
-        return;
-      }
-    }
+    if (takes_whole(vocabulary_, spec_, word, out)) return;
     std::vector<Symbol>& symbols = scratch.symbols;
     symbols.clear();
     const auto byte = [&](size_t at) { return static_cast<unsigned char>(word[at]); };
@@ -335,12 +340,7 @@ class CharacterBpe : public WordModel {
 
   void encode(std::string_view word, WordScratch& scratch,
               std::vector<int32_t>& out) const override {
-    if (spec_.ignore_merges) {
-      if (const int32_t id = vocabulary_.find(word); id != kNoToken) {
-        out.push_back(id);
-        return;
-      }
-    }
+    if (takes_whole(vocabulary_, spec_, word, out)) return;
     std::vector<Symbol>& symbols = scratch.symbols;
     symbols.clear();
     bool after_unknown = false;

@@ -1,4 +1,6 @@
 // Real models through the public API: prompts, tokens, perplexities, memory.
+#include "harness/real_models.h"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -13,11 +15,6 @@
 namespace zhiyin {
 namespace {
 
-struct RealModel {
-  const char* golden;
-  const char* file;
-};
-
 int64_t resident_bytes() {
   std::ifstream status("/proc/self/status");
   for (std::string word; status >> word;) {
@@ -29,7 +26,7 @@ int64_t resident_bytes() {
   return 0;
 }
 
-class SlowApi : public ::testing::TestWithParam<RealModel> {
+class SlowApi : public ::testing::TestWithParam<testing::RealModel> {
  protected:
   nlohmann::json golden() const {
     return nlohmann::json::parse(read_file(
@@ -58,7 +55,6 @@ TEST_P(SlowApi, RendersAndTokenizesAsTheReference) {
     const std::string prompt =
         model.render({.messages = messages, .tools = {}, .add_generation_prompt = true, .now = {}});
     EXPECT_EQ(prompt, chat.at("rendered").get<std::string>());
-    GenerateRequest request;
     EXPECT_EQ(model.tokenize(prompt, true), chat.at("ids").get<std::vector<int32_t>>());
   }
 }
@@ -89,7 +85,6 @@ TEST_P(SlowApi, MemoryStaysWithinFileAndCache) {
   GenerateRequest request;
   request.messages = R"([{"role":"user","content":"Tell me a story."}])";
   request.sampling.temperature = 0;
-  request.sampling.logit_bias = {};
   request.max_tokens = 40;
   generator.run(request);
   const int64_t early = resident_bytes();
@@ -113,11 +108,8 @@ TEST_P(SlowApi, MemoryStaysWithinFileAndCache) {
   EXPECT_LT(late - early, 20'000'000 + cache);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, SlowApi,
-                         ::testing::Values(RealModel{"smollm2", "smollm2-135m-Q4_1.gguf"},
-                                           RealModel{"qwen05", "qwen2.5-coder-0.5b-Q4_K_M.gguf"},
-                                           RealModel{"qwen15", "qwen2.5-coder-1.5b-Q4_K_M.gguf"}),
-                         [](const auto& test) { return std::string(test.param.golden); });
+INSTANTIATE_TEST_SUITE_P(All, SlowApi, ::testing::ValuesIn(testing::kRealModels),
+                         testing::real_model_name);
 
 }  // namespace
 }  // namespace zhiyin

@@ -1,5 +1,7 @@
 // Real models against transformers on their dequantised weights: greedy answers to 20 prompts. A
 // token may differ only at a step whose two best logits lie close together.
+#include "harness/real_models.h"
+
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
@@ -13,12 +15,7 @@
 namespace zhiyin {
 namespace {
 
-struct RealModel {
-  const char* golden;  // of shared/fixtures/real
-  const char* file;    // of $ZHIYIN_HOME/models
-};
-
-class SlowRealModels : public ::testing::TestWithParam<RealModel> {
+class SlowRealModels : public ::testing::TestWithParam<testing::RealModel> {
  protected:
   void open(Precision precision) {
     const std::string golden_path =
@@ -103,11 +100,8 @@ TEST_P(SlowRealModels, FastModeDiffersOnlyInCloseCalls) {
   std::printf("%s: %d of 20 answers differ somewhere\n", GetParam().file, differing_);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, SlowRealModels,
-                         ::testing::Values(RealModel{"smollm2", "smollm2-135m-Q4_1.gguf"},
-                                           RealModel{"qwen05", "qwen2.5-coder-0.5b-Q4_K_M.gguf"},
-                                           RealModel{"qwen15", "qwen2.5-coder-1.5b-Q4_K_M.gguf"}),
-                         [](const auto& test) { return std::string(test.param.golden); });
+INSTANTIATE_TEST_SUITE_P(All, SlowRealModels, ::testing::ValuesIn(testing::kRealModels),
+                         testing::real_model_name);
 
 }  // namespace
 }  // namespace zhiyin

@@ -152,12 +152,6 @@ TEST(Gguf, WriterRefusesTensorsOutOfOrderOrIncomplete) {
   EXPECT_EQ(GgufFile(folder / "x.gguf").tensors().size(), 2U);
 }
 
-TEST(Gguf, NamesFileTypes) {
-  EXPECT_EQ(gguf_file_type("Q4_K_M"), 15U);
-  EXPECT_EQ(gguf_file_type("BF16"), 32U);
-  EXPECT_EQ(gguf_file_type("Q9_Z"), std::nullopt);
-}
-
 TEST(Gguf, RefusesOtherVersionsAndByteOrders) {
   expect_error([] { GgufFile(data_path("io/big_endian.gguf")); }, ErrorCode::kUnsupported,
                "is a big-endian GGUF file");

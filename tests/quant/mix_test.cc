@@ -72,6 +72,9 @@ TEST(Mix, AreFoundByNameAndNumber) {
   }
   EXPECT_EQ(numbers.size(), kMixCount);
   EXPECT_EQ(find_mix("q4_k_m"), &mix_info(Mix::kQ4_K_M));
+  EXPECT_EQ(find_mix("Q4_K_M")->file_type, 15U);
+  EXPECT_EQ(find_mix("BF16")->file_type, 32U);
+  EXPECT_EQ(find_mix("Q9_Z"), nullptr);
   EXPECT_EQ(find_mix("Q4_K"), nullptr);
   EXPECT_EQ(find_mix(19u), nullptr);
 }

@@ -6,7 +6,7 @@
 
 #include "base/utf8.h"
 #include "harness/paths.h"
-#include "text/spec_gguf.h"
+#include "text/spec_json.h"
 #include "text/tokenizer_files.h"
 #include "text/word_model.h"
 
@@ -114,7 +114,7 @@ TEST(Bpe, SharedDeepSeekMergesByTheBook) {
   const std::string path = testing::shared_path("tokenizers/deepseek-llm/vocab.gguf");
   ZHIYIN_NEEDS(path);
   const GgufFile file(path);
-  expect_merges_by_the_book(tokenizer_spec_from_gguf(testing::gguf_tokenizer_fields(file)), 1500);
+  expect_merges_by_the_book(gguf_tokenizer_spec(file.metadata()), 1500);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "harness/paths.h"
+#include "text/spec_json.h"
 #include "text/tokenizer_files.h"
 
 namespace zhiyin {

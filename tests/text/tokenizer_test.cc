@@ -9,6 +9,8 @@
 
 #include "base/utf8.h"
 #include "harness/paths.h"
+#include "text/spec_gguf.h"
+#include "text/spec_json.h"
 #include "text/tokenizer_files.h"
 
 namespace zhiyin {

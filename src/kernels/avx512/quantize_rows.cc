@@ -1,11 +1,10 @@
 #include <immintrin.h>
 
 #include "kernels/avx512/kernels_avx512.h"
+#include "kernels/quantize_rows_driver.h"
 
 namespace zhiyin::avx512 {
 namespace {
-
-constexpr float kTinyMax = 1e-35f;  // as in ref
 
 void quantize_block(const float* x, int8_t* q, float* scale, int32_t* sum) {
   const __m512 x0 = _mm512_loadu_ps(x), x1 = _mm512_loadu_ps(x + 16);
@@ -32,14 +31,7 @@ void quantize_block(const float* x, int8_t* q, float* scale, int32_t* sum) {
 }  // namespace
 
 void quantize_rows(const float* x, int64_t x_stride, int64_t rows, int64_t cols, Q8Rows out) {
-  const int64_t blocks = cols / kQ8Block;
-  for (int64_t row = 0; row < rows; ++row) {
-    for (int64_t block = 0; block < blocks; ++block) {
-      const int64_t at = row * blocks + block;
-      quantize_block(x + row * x_stride + block * kQ8Block, out.q + at * kQ8Block, out.scales + at,
-                     out.sums + at);
-    }
-  }
+  quantize_rows_by_block(x, x_stride, rows, cols, out, quantize_block);
 }
 
 }  // namespace zhiyin::avx512

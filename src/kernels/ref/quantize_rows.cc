@@ -1,13 +1,11 @@
 #include <bit>
 #include <cmath>
 
+#include "kernels/quantize_rows_driver.h"
 #include "kernels/ref/kernels_ref.h"
 
 namespace zhiyin::ref {
 namespace {
-
-// Below this the inverse of the scale would overflow; such a block counts as zero.
-constexpr float kTinyMax = 1e-35f;
 
 int8_t round_to_byte(float value) {
   if (!(std::fabs(value) < 128.0f)) return -128;  // from a NaN or an infinity
@@ -35,14 +33,7 @@ void quantize_block(const float* x, int8_t* q, float* scale, int32_t* sum) {
 }  // namespace
 
 void quantize_rows(const float* x, int64_t x_stride, int64_t rows, int64_t cols, Q8Rows out) {
-  const int64_t blocks = cols / kQ8Block;
-  for (int64_t row = 0; row < rows; ++row) {
-    for (int64_t block = 0; block < blocks; ++block) {
-      const int64_t at = row * blocks + block;
-      quantize_block(x + row * x_stride + block * kQ8Block, out.q + at * kQ8Block, out.scales + at,
-                     out.sums + at);
-    }
-  }
+  quantize_rows_by_block(x, x_stride, rows, cols, out, quantize_block);
 }
 
 }  // namespace zhiyin::ref

@@ -92,6 +92,18 @@ class Resolver {
     for (Stmt* stmt : body) resolve_stmt(stmt, frame);
   }
 
+  // The body of a block with a filter, in a scope of its own, which is returned.
+  template <typename Block>
+  ScopeFrame resolve_filtered_body(Block* block, const ScopeFrame& frame) {
+    const ScopeFrame scope = inner(frame);
+    SymbolVisitor visitor(*scope.symbols);
+    visitor.visit(block->body);
+    visitor.visit(block->filter);
+    block->scope = scope_of(*scope.symbols);
+    resolve_body(block->body, scope);
+    return scope;
+  }
+
   void resolve_stmt(Stmt* stmt, const ScopeFrame& frame) {
     switch (stmt->kind) {
       case StmtKind::kOutput:
@@ -124,12 +136,7 @@ class Resolver {
       }
       case StmtKind::kSetBlock: {
         auto* block = static_cast<SetBlockStmt*>(stmt);
-        const ScopeFrame scope = inner(frame);
-        SymbolVisitor visitor(*scope.symbols);
-        visitor.visit(block->body);
-        visitor.visit(block->filter);
-        block->scope = scope_of(*scope.symbols);
-        resolve_body(block->body, scope);
+        const ScopeFrame scope = resolve_filtered_body(block, frame);
         resolve_expr(block->target, frame);
         resolve_expr(block->filter, scope);
         block->exported = exports(frame);
@@ -137,13 +144,7 @@ class Resolver {
       }
       case StmtKind::kFilterBlock: {
         auto* block = static_cast<FilterBlockStmt*>(stmt);
-        const ScopeFrame scope = inner(frame);
-        SymbolVisitor visitor(*scope.symbols);
-        visitor.visit(block->body);
-        visitor.visit(block->filter);
-        block->scope = scope_of(*scope.symbols);
-        resolve_body(block->body, scope);
-        resolve_expr(block->filter, scope);
+        resolve_expr(block->filter, resolve_filtered_body(block, frame));
         return;
       }
       case StmtKind::kWith:

@@ -1,0 +1,17 @@
+// From opened files to a tokenizer: the one place where io and text meet.
+#pragma once
+
+#include <memory>
+
+#include "io/model_files.h"
+#include "text/tokenizer.h"
+
+namespace zhiyin {
+
+// What the tokenizer.ggml.* keys of a GGUF say.
+TokenizerSpec gguf_tokenizer_spec(const GgufMetadata& metadata);
+
+// nullptr where the files hold no tokenizer. Throws what the readers of src/text throw.
+std::unique_ptr<Tokenizer> tokenizer_of(const ModelFiles& files);
+
+}  // namespace zhiyin
