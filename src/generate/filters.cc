@@ -92,9 +92,10 @@ void typical(std::vector<Candidate>& candidates, float p, size_t min_keep) {
   const auto distance = [&](const Candidate& c) {
     return std::fabs(-std::log(static_cast<double>(c.probability)) - entropy);
   };
-  std::stable_sort(
-      candidates.begin(), candidates.end(),
-      [&](const Candidate& a, const Candidate& b) { return distance(a) < distance(b); });
+  std::sort(candidates.begin(), candidates.end(), [&](const Candidate& a, const Candidate& b) {
+    const double of_a = distance(a), of_b = distance(b);
+    return of_a != of_b ? of_a < of_b : more_likely(a, b);
+  });
   double sum = 0;
   size_t count = 0;
   while (count < candidates.size()) {
