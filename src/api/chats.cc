@@ -1,5 +1,7 @@
 #include "zhiyin/chats.h"
 
+#include <cmath>
+
 #include "base/error.h"
 #include "base/progress.h"
 #include "chats/identity.h"
@@ -22,7 +24,7 @@ std::string summary_text(const chats::ImportSummary& s) {
   line("messages  ", s.messages, ": ", s.used, " used");
   for (const auto& [reason, count] : s.dropped) line("          ", count, " dropped: ", reason);
   line("rows      ", s.rows, " to train on, ", s.val_rows, " held out, ", s.answers, " answers");
-  line("coverage  ", static_cast<int64_t>(s.coverage * 1000 + 0.5) / 10.0,
+  line("coverage  ", std::round(s.coverage * 1000) / 10.0,
        " % of the persona's messages with words");
   line("session   ends after ", duration_text(static_cast<double>(s.session_gap.seconds)),
        s.session_gap.learned ? " of silence (learned from the data)" : " of silence");
