@@ -19,10 +19,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (ftruncate(file, 0) != 0 || pwrite(file, data, size, 0) != static_cast<ssize_t>(size))
     return 0;
   try {
-    const chats::Importer* importer = chats::find_importer(path);
+    const chats::InputFile input(path);
+    const chats::Importer* importer = chats::find_importer(input);
     if (importer == nullptr) return 0;
     chats::Ledger ledger;
-    importer->read(path, [&](chats::Message&& message) { ledger.add(message); });
+    importer->read(input, [&](chats::Message&& message) { ledger.add(message); });
     for (const chats::Talk& talk : ledger.talks()) {
       chats::build_rows(ledger.messages(talk.id), "me", {}, {});
     }

@@ -34,6 +34,39 @@ struct ChatPerson {
 };
 std::vector<ChatPerson> chat_people(const std::vector<std::string>& paths);
 
+// A row of an import as it is trained on.
+struct ChatRow {
+  int64_t id;         // from 1
+  std::string place;  // "train.jsonl:12"
+  std::string begin_time, end_time, system;
+  struct Turn {
+    bool assistant;
+    std::string text;
+  };
+  std::vector<Turn> turns;
+};
+struct ChatRows {
+  std::vector<ChatRow> rows;
+  int64_t total;
+};
+// Up to `count` rows of the import in `folder`, from number `from` on.
+ChatRows chat_rows(const std::string& folder, int64_t from, int64_t count);
+
+// A message of the export, and the row it went into or the reason it is in none.
+struct ChatMessage {
+  int64_t id;
+  std::string place;  // file:line
+  std::string time, sender, kind, text, quote;
+  int64_t row;  // 0: none
+  std::string reason;
+};
+struct ChatExplanation {
+  ChatRow row;
+  std::vector<ChatMessage> messages;  // in order, with some neighbours before and behind
+};
+// Throws kNotFound where there is no such row.
+ChatExplanation explain_chat_row(const std::string& folder, int64_t row);
+
 struct IdentityResult {
   int64_t rows, probes;
 };

@@ -1,12 +1,12 @@
 #include "zhiyin/chats.h"
 
-#include <cmath>
-
 #include "base/error.h"
 #include "base/progress.h"
+#include "chats/civil_time.h"
 #include "chats/identity.h"
 #include "chats/import.h"
-#include "chats/persona.h"
+#include "chats/ledger_view.h"
+#include "chats/summary.h"
 
 namespace zhiyin {
 namespace {
@@ -15,22 +15,6 @@ chats::RowStyle style_of(const std::string& name) {
   if (name == "turns") return chats::RowStyle::kTurns;
   if (name == "pairs") return chats::RowStyle::kPairs;
   fail(ErrorCode::kUsage, "the style ", name, " is not known; it can be turns or pairs");
-}
-
-std::string summary_text(const chats::ImportSummary& s) {
-  std::string text;
-  const auto line = [&](const auto&... parts) { text += cat(parts...) + "\n"; };
-  line("persona   ", s.persona.name, " (", s.persona.id, ")");
-  line("messages  ", s.messages, ": ", s.used, " used");
-  for (const auto& [reason, count] : s.dropped) line("          ", count, " dropped: ", reason);
-  line("rows      ", s.rows, " to train on, ", s.val_rows, " held out, ", s.answers, " answers");
-  line("coverage  ", std::round(s.coverage * 1000) / 10.0,
-       " % of the persona's messages with words");
-  line("session   ends after ", duration_text(static_cast<double>(s.session_gap.seconds)),
-       s.session_gap.learned ? " of silence (learned from the data)" : " of silence");
-  line("stickers  ", s.stickers, ", longest row ", s.longest_row, " characters");
-  for (const std::string& file : s.skipped) line("skipped   ", file);
-  return text;
 }
 
 }  // namespace
@@ -49,7 +33,8 @@ ChatImportResult import_chats(const ChatImportOptions& o) {
     };
   }
   const chats::ImportSummary summary = chats::import_chats(options);
-  return {chats::summary_json(summary), summary_text(summary), std::string(chats::kConsentNote)};
+  return {chats::summary_json(summary), chats::summary_text(summary),
+          std::string(chats::kConsentNote)};
 }
 
 std::vector<ChatPerson> chat_people(const std::vector<std::string>& paths) {
@@ -57,6 +42,45 @@ std::vector<ChatPerson> chat_people(const std::vector<std::string>& paths) {
   for (const chats::Person& p : chats::people_in(paths))
     people.push_back({p.id, p.name, p.messages});
   return people;
+}
+
+namespace {
+
+ChatRow public_row(const chats::ShownRow& row) {
+  ChatRow out{.id = row.id,
+              .place = cat(row.split, ".jsonl:", row.line),
+              .begin_time = chats::format_time(row.begin_time),
+              .end_time = chats::format_time(row.end_time),
+              .system = row.system,
+              .turns = {}};
+  for (const chats::RowTurn& turn : row.turns) out.turns.push_back({turn.assistant, turn.text});
+  return out;
+}
+
+}  // namespace
+
+ChatRows chat_rows(const std::string& folder, int64_t from, int64_t count) {
+  const chats::LedgerView ledger(folder);
+  ChatRows out{.rows = {}, .total = ledger.row_count()};
+  for (const chats::ShownRow& row : ledger.rows(from, count)) out.rows.push_back(public_row(row));
+  return out;
+}
+
+ChatExplanation explain_chat_row(const std::string& folder, int64_t row) {
+  const chats::RowExplanation found = chats::LedgerView(folder).explain(row);
+  ChatExplanation out{.row = public_row(found.row), .messages = {}};
+  for (const chats::ShownMessage& m : found.messages) {
+    out.messages.push_back({.id = m.id,
+                            .place = cat(m.file, ":", m.line),
+                            .time = chats::format_time(m.time),
+                            .sender = m.sender,
+                            .kind = m.kind,
+                            .text = m.text,
+                            .quote = m.quote,
+                            .row = m.row,
+                            .reason = m.reason});
+  }
+  return out;
 }
 
 IdentityResult make_identity(const std::string& card, const std::string& out) {

@@ -1,17 +1,23 @@
 // Text helpers that know ASCII alone, and so leave UTF-8 as it is.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 
 namespace zhiyin::chats {
 
-inline std::string_view trim(std::string_view text) {
-  constexpr std::string_view kBlank = " \t\r\n\v\f";
-  const size_t begin = text.find_first_not_of(kBlank);
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(kBlank) - begin + 1);
+inline constexpr std::string_view kBlank = " \t\r\n\v\f";
+
+inline std::string_view trim_left(std::string_view text) {
+  return text.substr(std::min(text.find_first_not_of(kBlank), text.size()));
 }
+
+inline std::string_view trim_right(std::string_view text) {
+  return text.substr(0, text.find_last_not_of(kBlank) + 1);  // npos + 1 is 0
+}
+
+inline std::string_view trim(std::string_view text) { return trim_left(trim_right(text)); }
 
 inline std::string ascii_lower(std::string_view text) {
   std::string out(text);

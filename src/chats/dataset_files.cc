@@ -27,20 +27,26 @@ void write_info(const std::string& folder, const Json& info) {
 
 }  // namespace
 
-std::string row_json(std::span<const RowTurn> turns, const std::string& system,
-                     std::span<const int64_t> message_ids, double weight) {
+Json messages_json(std::span<const RowTurn> turns, const std::string& system) {
   Json messages = Json::array();
   if (!system.empty()) messages.push_back({{"role", "system"}, {"content", system}});
   for (const RowTurn& turn : turns) {
     messages.push_back({{"role", turn.assistant ? "assistant" : "user"}, {"content", turn.text}});
+    if (!turn.learned) messages.back()["weight"] = 0;
   }
-  Json row = {{"messages", std::move(messages)}};
+  return messages;
+}
+
+std::string row_json(std::span<const RowTurn> turns, const std::string& system,
+                     std::span<const int64_t> message_ids, double weight) {
+  Json row = {{"messages", messages_json(turns, system)}};
   if (!message_ids.empty()) row["message_ids"] = message_ids;
   if (weight != 1) row["weight"] = weight;
   return row.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
 }
 
-void add_dataset(const std::string& folder, const std::string& name, const std::string& file_name) {
+void add_dataset(const std::string& folder, const std::string& name, const std::string& file_name,
+                 DatasetKind kind) {
   Json info = read_info(folder);
   info[name] = {{"file_name", file_name},
                 {"formatting", "sharegpt"},
@@ -51,6 +57,11 @@ void add_dataset(const std::string& folder, const std::string& name, const std::
                   {"user_tag", "user"},
                   {"assistant_tag", "assistant"},
                   {"system_tag", "system"}}}};
+  if (kind == DatasetKind::kPairs) {
+    info[name]["ranking"] = true;
+    info[name]["columns"]["chosen"] = "chosen";
+    info[name]["columns"]["rejected"] = "rejected";
+  }
   write_info(folder, info);
 }
 

@@ -2,7 +2,8 @@
 //
 //   out/train.jsonl        rows as OpenAI messages with the ids of their messages in the ledger
 //   out/val.jsonl          the hold-out, where there is one
-//   out/dataset_info.json  names both (chats, chats_val) for zhiyin and LLaMA-Factory
+//   out/preferences.jsonl  pairs of a chosen and a rejected answer, where there are any
+//   out/dataset_info.json  names them (chats, chats_val, preferences) for zhiyin and LLaMA-Factory
 //   out/stickers.json      names and addresses of stickers; names edited there are kept
 //   out/ledger.db          every message of the export and what became of it (ledger.h)
 //
@@ -10,24 +11,16 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
-#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "chats/ledger.h"
+#include "chats/progress.h"
+#include "chats/summary.h"
 #include "chats/turns.h"
 
 namespace zhiyin::chats {
-
-struct ImportProgress {
-  std::string_view stage;  // "read": messages so far; "build": talks done
-  int64_t done = 0;
-  int64_t total = 0;  // 0: not known
-};
-
-using ProgressCallback = std::function<void(const ImportProgress&)>;
 
 // What a session that the persona opens gets as the user's turn.
 inline constexpr std::string_view kDefaultOpener = "（你先开口）";
@@ -51,23 +44,6 @@ struct ImportOptions {
   ProgressCallback progress = nullptr;
 };
 
-struct ImportSummary {
-  int64_t messages = 0;  // = used + the sum of dropped
-  int64_t used = 0;
-  std::map<std::string, int64_t> dropped;  // by reason
-  int64_t rows = 0, val_rows = 0;          // val_rows are not counted in rows
-  int64_t answers = 0;                     // assistant turns in all rows
-  double coverage = 0;  // share of the persona's messages with words that are in a row, 0 to 1
-  Person persona;
-  std::vector<Person> people;  // most messages first
-  SessionGap session_gap;
-  int64_t stickers = 0;
-  int64_t first_time = 0, last_time = 0;  // of the rows
-  int64_t longest_row = 0;                // code points
-  std::vector<std::string> files;         // that were read
-  std::vector<std::string> skipped;       // found in a folder, but no chat export
-};
-
 // Throws kUsage without paths or out, kNotFound for a missing file, kFailed for a file that is no
 // chat export, is empty or lacks columns, and what choose_persona throws.
 ImportSummary import_chats(const ImportOptions& options);
@@ -75,10 +51,5 @@ ImportSummary import_chats(const ImportOptions& options);
 // Who speaks in these files. Throws as import_chats.
 std::vector<Person> people_in(const std::vector<std::string>& paths,
                               const ProgressCallback& progress = nullptr);
-
-// {"messages","used","dropped":{reason:count},"rows","val_rows","answers","coverage","people":
-// [{"id","name","messages"}],"persona","session_gap_s","session_gap_learned","stickers",
-// "first_time","last_time","longest_row","files","skipped"}
-std::string summary_json(const ImportSummary& summary);
 
 }  // namespace zhiyin::chats

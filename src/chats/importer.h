@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "chats/input_file.h"
 #include "chats/message.h"
 
 namespace zhiyin::chats {
@@ -21,14 +22,19 @@ struct Importer {
   // Whether this is such a file; head is its first kHeadBytes bytes, as they are.
   bool (*recognises)(std::string_view head);
   // Throws kFailed, naming the file, when it is of this format but lacks what is needed.
-  void (*read)(const std::string& path, const MessageSink& sink);
+  void (*read)(const InputFile& file, const MessageSink& sink);
+  // The importer whose files hold the same messages: where its folder has one of those, a file of
+  // this kind is passed over.
+  std::string_view instead_of = {};
+  // The name of a file beside it that it reads too.
+  std::string_view beside = {};
 };
 
 inline constexpr size_t kHeadBytes = size_t{64} << 10;
 
 std::span<const Importer* const> importers();
 
-// The importer for a file, or nullptr. Throws kNotFound where the file cannot be opened.
-const Importer* find_importer(const std::string& path);
+// The importer for a file, or nullptr. Throws as InputFile::open.
+const Importer* find_importer(const InputFile& file);
 
 }  // namespace zhiyin::chats

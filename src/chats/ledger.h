@@ -4,7 +4,8 @@
 // database itself.
 //
 //   messages(id, file, line, talk, is_group, sender, sender_name, side, server_id, local_id, time,
-//            kind, text, quote_name, quote_text, sticker_key, sticker_url, row, reason)
+//            kind, text, joint, quote_name, quote_text, sticker_key, sticker_url, parent, rating,
+//            row, reason)
 //   rows(id, session, split, begin_time, end_time, answers, hash, json)
 // For each message exactly one of row and reason is set; times are seconds since 1970 on the clock
 // of the export.
@@ -18,10 +19,8 @@
 #include <string_view>
 #include <vector>
 
+#include "chats/database.h"
 #include "chats/message.h"
-
-struct sqlite3;
-struct sqlite3_stmt;
 
 namespace zhiyin {
 class AtomicFile;
@@ -47,6 +46,11 @@ struct StickerUse {
   int64_t count = 0;
 };
 
+// What a sticker's sender said right before or behind it.
+struct StickerContext {
+  std::string key, text;
+};
+
 struct LedgerRow {
   int64_t id = 0;  // from 1, in the order of the talks
   int64_t session = 0;
@@ -69,6 +73,7 @@ class Ledger {
   std::vector<Person> people() const;        // most messages first; nobody's notices left out
   std::vector<Talk> talks() const;           // in the order they were read
   std::vector<StickerUse> stickers() const;  // most used first
+  std::vector<StickerContext> sticker_contexts() const;
   std::vector<Message> messages(const std::string& talk) const;  // by time, then as read
   std::vector<int64_t> gaps() const;  // seconds between neighbours of a talk
 
@@ -82,17 +87,16 @@ class Ledger {
   std::map<std::string, int64_t> dropped() const;
   int64_t used() const;
 
+  // What users have told the assistant about themselves, most frequent first.
+  std::vector<std::string> instructions() const;
+
   // Checks that every message is accounted for, then moves the file to its place.
   void commit();
 
  private:
-  class Statement;
-  void execute(const char* sql) const;
-  [[noreturn]] void fail_with_reason() const;
-
   std::string path_;
   std::unique_ptr<AtomicFile> file_;
-  std::unique_ptr<sqlite3, int (*)(sqlite3*)> db_;
+  std::unique_ptr<Database> database_;
   std::unique_ptr<Statement> add_message_, set_row_, set_reason_;
   int64_t message_count_ = 0;
 };

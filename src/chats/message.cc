@@ -6,9 +6,9 @@ namespace zhiyin::chats {
 namespace {
 
 constexpr std::array<std::string_view, kMessageKinds> kKindNames = {
-    "text",   "sticker", "picture", "video",   "voice",   "call",   "link",
-    "file",   "place",   "money",   "contact", "forward", "notice", "recall",
-    "branch", "tool",    "hidden",  "other",   "damaged"};
+    "text",   "sticker", "picture", "video",        "voice",   "call",   "link",
+    "file",   "place",   "money",   "contact",      "forward", "notice", "recall",
+    "branch", "tool",    "hidden",  "instructions", "system",  "other",  "damaged"};
 
 }  // namespace
 

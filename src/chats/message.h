@@ -30,9 +30,11 @@ enum class MessageKind {
   kForward,  // a bundle of other talks' messages, an announcement, a list to join
   kNotice,
   kRecall,
-  kBranch,  // a version of a turn that an assistant's export keeps beside the one in use
-  kTool,    // an assistant's call of a tool, and what came back
-  kHidden,  // never shown: instructions, an assistant's thoughts
+  kBranch,        // a version of a turn that an assistant's export keeps beside the one in use
+  kTool,          // an assistant's call of a tool, and what came back
+  kHidden,        // never shown: scaffolding, an assistant's thoughts
+  kInstructions,  // what a user has told an assistant about himself and how to answer
+  kSystem,        // the system message of a conversation, which stays with its rows
   kOther,
   kDamaged,  // a record of the export that cannot be read
 };
@@ -59,10 +61,14 @@ struct Message {
   int64_t time = 0;       // seconds since 1970-01-01 on the clock the export shows
 
   MessageKind kind = MessageKind::kText;
-  std::string text;  // UTF-8: what was said, a transcript, a caption, a link's title
+  std::string text;          // UTF-8: what was said, a transcript, a caption, a link's title
+  std::string joint = "\n";  // between this and what the same side said right before it
   std::string quote_name, quote_text;  // what a reply refers to; both empty for no reply
   std::string sticker_key;             // 32 hexadecimal digits, or empty
   std::string sticker_url;             // byte for byte as in the export
+
+  std::string parent;  // server_id of the message this one answers, where talks are trees
+  int rating = 0;      // 1 thumbs up, -1 thumbs down
 };
 
 }  // namespace zhiyin::chats

@@ -1,12 +1,65 @@
 #include "chats/stickers.h"
 
+#include <algorithm>
+#include <cctype>
+#include <cmath>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/utf8.h"
+#include "chats/ascii.h"
 
 namespace zhiyin::chats {
+namespace {
+
+constexpr size_t kLongestName = 6;  // code points
+
+// The clauses of a message that are short enough to be a name, and the emoji codes in it
+// ("[微笑]" gives 微笑); each once.
+std::set<std::string> phrases_of(std::string_view text) {
+  std::set<std::string> phrases;
+  std::u32string clause;
+  const auto end_clause = [&] {
+    if (clause.size() >= 2 && clause.size() <= kLongestName) {
+      phrases.insert(utf32_to_utf8(clause));
+    }
+    clause.clear();
+  };
+  for (const char32_t c : utf8_to_utf32(text)) {
+    const bool wide_letter = (c >= 0x3040 && c < 0xD7B0) || (c >= 0xF900 && c < 0xFB00);
+    const bool letter =
+        wide_letter || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    if (letter) {
+      clause += c;
+    } else {
+      end_clause();
+    }
+  }
+  end_clause();
+  return phrases;
+}
+
+// The phrase said beside a sticker more often than beside others: the largest n * log(1 + n / m),
+// with n of its m uses here; empty where none was said twice and beside every tenth use.
+std::string typical_phrase(const std::map<std::string, int64_t>& beside,
+                           const std::map<std::string, int64_t>& everywhere, int64_t uses) {
+  std::string best;
+  double best_score = 0;
+  for (const auto& [phrase, count] : beside) {
+    if (count < 2 || count * 10 < uses) continue;
+    const auto n = static_cast<double>(count);
+    const double score = n * std::log1p(n / static_cast<double>(everywhere.at(phrase)));
+    if (score <= best_score) continue;
+    best_score = score;
+    best = phrase;
+  }
+  return best;
+}
+
+}  // namespace
 
 std::vector<Sticker> read_stickers(const std::string& path) {
   std::vector<Sticker> stickers;
@@ -32,21 +85,75 @@ std::vector<Sticker> read_stickers(const std::string& path) {
   return stickers;
 }
 
+std::string sticker_key(std::string_view url) {
+  for (const std::string_view mark : {"?m=", "&m="}) {
+    const size_t at = url.find(mark);
+    if (at == std::string_view::npos) continue;
+    const std::string_view rest = url.substr(at + mark.size());
+    const std::string_view value = rest.substr(0, rest.find('&'));
+    const bool hexadecimal =
+        std::all_of(value.begin(), value.end(), [](unsigned char c) { return std::isxdigit(c); });
+    if (value.size() == 32 && hexadecimal) return ascii_lower(value);
+  }
+  return {};
+}
+
 std::vector<Sticker> name_stickers(const std::vector<StickerUse>& used,
+                                   const std::vector<StickerContext>& contexts,
                                    const std::vector<Sticker>& known) {
   std::map<std::string, std::string> given = sticker_names(known);
   std::set<std::string> taken;
   for (const auto& [key, name] : given) taken.insert(name);
+  const auto take = [&](const std::string& name) { return taken.insert(name).second ? name : ""; };
+
+  std::map<std::string, std::map<std::string, int64_t>> beside;  // sticker, phrase, how often
+  std::map<std::string, int64_t> everywhere;
+  for (const StickerContext& context : contexts) {
+    for (const std::string& phrase : phrases_of(context.text)) {
+      ++beside[context.key][phrase];
+      ++everywhere[phrase];
+    }
+  }
   std::vector<Sticker> stickers;
   int number = 0;
   for (const StickerUse& use : used) {
     std::string& name = given[use.key];
-    while (name.empty()) {
-      if (std::string next = cat("表情", ++number); taken.insert(next).second) name = next;
-    }
+    if (name.empty()) name = take(typical_phrase(beside[use.key], everywhere, use.count));
+    while (name.empty()) name = take(cat("表情", ++number));
     stickers.push_back({use.key, name, use.url, use.count});
+    given.erase(use.key);
+  }
+  for (const Sticker& sticker : known) {
+    if (given.contains(sticker.key)) stickers.push_back(sticker);
   }
   return stickers;
+}
+
+std::string expand_stickers(std::string_view text, const std::vector<Sticker>& stickers,
+                            std::string_view before, std::string_view after) {
+  std::map<std::string_view, std::string_view> urls;
+  for (const Sticker& sticker : stickers) urls[sticker.name] = sticker.url;
+  std::string out;
+  constexpr std::string_view kOpen = "[[", kClose = "]]";
+  for (size_t at = 0; at < text.size();) {
+    const size_t open = std::min(text.find(kOpen, at), text.size());
+    out += text.substr(at, open - at);
+    if (open == text.size()) break;
+    const size_t begin = open + kOpen.size();
+    const size_t close = text.find(kClose, begin);
+    const auto found =
+        close == std::string_view::npos ? urls.end() : urls.find(text.substr(begin, close - begin));
+    if (found == urls.end()) {  // a bracket further, since "[[[" may hold an opener one byte on
+      out += '[';
+      at = open + 1;
+    } else {
+      out += before;
+      out += found->second;
+      out += after;
+      at = close + kClose.size();
+    }
+  }
+  return out;
 }
 
 StickerNames sticker_names(const std::vector<Sticker>& stickers) {

@@ -5,30 +5,12 @@
 #include <vector>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "chats/civil_time.h"
 #include "chats/importer.h"
-#include "chats/json_fields.h"
+#include "chats/json_objects.h"
 
 namespace zhiyin::chats {
 namespace {
-
-// Telegram writes control characters as \xNN, which JSON does not know; they become \u00NN.
-std::string mend_escapes(std::string_view bytes) {
-  std::string out;
-  out.reserve(bytes.size());
-  for (size_t i = 0; i < bytes.size(); ++i) {
-    out += bytes[i];
-    if (bytes[i] != '\\' || i + 1 >= bytes.size()) continue;
-    ++i;
-    if (bytes[i] == 'x') {
-      out += "u00";
-    } else {
-      out += bytes[i];
-    }
-  }
-  return out;
-}
 
 // "text" is a string, or a list of strings and of objects that have a "text".
 std::string flat_text(const Json& text) {
@@ -69,10 +51,12 @@ struct Chat {
 
 class TelegramJson {
  public:
-  TelegramJson(const std::string& path, const MessageSink& sink) : path_(path), sink_(sink) {}
+  TelegramJson(const InputFile& file, const MessageSink& sink)
+      : file_(file), path_(file.path()), sink_(sink) {}
 
   void read() {
-    const std::string text = mend_escapes(read_file(path_));
+    // Telegram writes control characters as \xNN, which JSON does not know.
+    const std::string text = mend_json(file_.read_all());
     try {
       [[maybe_unused]] const Json rest =
           Json::parse(text, [this](int depth, Json::parse_event_t event, Json& value) {
@@ -174,6 +158,7 @@ class TelegramJson {
     return message;
   }
 
+  const InputFile& file_;
   std::string path_;
   const MessageSink& sink_;
   std::vector<std::string> keys_;  // of the open objects; empty ones stand for arrays
@@ -184,7 +169,7 @@ class TelegramJson {
   int64_t last_time_ = 0;
 };
 
-void read(const std::string& path, const MessageSink& sink) { TelegramJson(path, sink).read(); }
+void read(const InputFile& file, const MessageSink& sink) { TelegramJson(file, sink).read(); }
 
 bool recognises(std::string_view head) {
   const size_t start = head.find_first_not_of(" \t\r\n\xEF\xBB\xBF");

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -56,6 +57,10 @@ KindRule kind_rule(MessageKind kind) {
       return {"", "tool traffic", false};
     case MessageKind::kHidden:
       return {"", "hidden", false};
+    case MessageKind::kInstructions:
+      return {"", "instructions", false};
+    case MessageKind::kSystem:
+      return {"", "system message", false};
     case MessageKind::kOther:
       return {"", "unknown type"};
     case MessageKind::kDamaged:
@@ -94,10 +99,6 @@ Rendered render(const Message& message, bool is_persona, const StickerNames& sti
   return out;
 }
 
-int64_t count_chars(std::string_view text) {
-  return std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; });
-}
-
 // Finds second copies. The server's id settles it where the export has kept it; otherwise a copy
 // is an equal message of the same minute (spreadsheets drop the seconds) from another file.
 class CopyFinder {
@@ -119,6 +120,7 @@ class CopyFinder {
 struct Piece {
   size_t message;
   std::string text;
+  std::string_view joint;  // before it
 };
 
 struct Turn {
@@ -129,7 +131,7 @@ struct Turn {
   std::string text() const {
     std::string out;
     for (const Piece& piece : pieces) {
-      if (&piece != &pieces.front()) out += '\n';
+      if (&piece != &pieces.front()) out += piece.joint;
       out += piece.text;
     }
     return out;
@@ -144,11 +146,11 @@ class RowBuilder {
 
   void drop(size_t message, std::string_view reason) { out_.fates[message].reason = reason; }
 
-  void add(size_t message, bool assistant, std::string text) {
+  void add(size_t message, bool assistant, std::string text, std::string_view joint) {
     if (turns_.empty() || turns_.back().assistant != assistant) {
       turns_.push_back({.assistant = assistant});
     }
-    turns_.back().pieces.push_back({message, std::move(text)});
+    turns_.back().pieces.push_back({message, std::move(text), joint});
     if (assistant) ++out_.answers;
   }
 
@@ -156,16 +158,33 @@ class RowBuilder {
   void end_session() {
     finish_turns();
     after_cut_ = false;
+    ++session_;
   }
 
-  // Ends the session; what comes next is preceded by a message that was dropped.
+  // Ends the row; what comes next is preceded by a message that was dropped.
   void cut() {
     finish_turns();
     after_cut_ = true;
   }
 
+  // Of several the first counts.
+  void add_system(size_t message, const std::string& text) {
+    if (system_ || text.empty()) {
+      drop(message, system_ ? "second system message" : "empty");
+      return;
+    }
+    system_ = message;
+    out_.system = text;
+  }
+
   TalkRows take() {
     end_session();
+    if (system_ && out_.rows.empty()) drop(*system_, "not answered");
+    if (system_ && !out_.rows.empty()) {
+      out_.fates[*system_].row = 0;
+      std::vector<size_t>& messages = out_.rows.front().messages;
+      messages.insert(std::lower_bound(messages.begin(), messages.end(), *system_), *system_);
+    }
     return std::move(out_);
   }
 
@@ -189,19 +208,45 @@ class RowBuilder {
       }
     }
     row_open_ = false;
-    for (size_t i = 0; i + 1 < turns_.size(); i += 2) add_exchange(turns_[i], turns_[i + 1]);
-    if (!turns_.empty()) ++session_;
+    for (size_t i = 0; i + 1 < turns_.size(); i += 2) add_exchange(i);
     turns_.clear();
   }
 
-  void add_exchange(Turn& question, const Turn& answer) {
-    if (shorten(question) || options_.style == RowStyle::kPairs) row_open_ = false;
-    std::string asked = question.opener ? options_.opener : question.text();
+  std::string asked_in(const Turn& question) const {
+    return question.opener ? options_.opener : question.text();
+  }
+
+  // Fills a fresh row with the exchanges before the one at turns_[end], newest kept, that fit.
+  void add_context(Row& row, size_t end, int64_t chars) const {
+    const int64_t room = std::min(options_.row_chars / 4, options_.row_chars - chars);
+    size_t begin = end;
+    for (int64_t taken = 0; begin >= 2; begin -= 2) {
+      taken += count_chars(asked_in(turns_[begin - 2]));
+      taken += count_chars(turns_[begin - 1].text());
+      if (taken > room) break;
+    }
+    for (; begin < end; begin += 2) {
+      row.turns.push_back({false, asked_in(turns_[begin])});
+      row.turns.push_back({true, turns_[begin + 1].text(), /*learned=*/false});
+    }
+    for (const RowTurn& turn : row.turns) row.chars += count_chars(turn.text);
+  }
+
+  // The question at turns_[index] and the answer behind it.
+  void add_exchange(size_t index) {
+    Turn& question = turns_[index];
+    const Turn& answer = turns_[index + 1];
+    const bool shortened = shorten(question);
+    if (shortened || options_.style == RowStyle::kPairs) row_open_ = false;
+    std::string asked = asked_in(question);
     std::string answered = answer.text();
     const int64_t chars = count_chars(asked) + count_chars(answered);
     if (row_open_ && out_.rows.back().chars + chars > options_.row_chars) row_open_ = false;
     if (!row_open_) {
       out_.rows.push_back({.session = session_});
+      if (!shortened && options_.style == RowStyle::kTurns) {
+        add_context(out_.rows.back(), index, chars);
+      }
       row_open_ = true;
     }
     Row& row = out_.rows.back();
@@ -238,12 +283,17 @@ class RowBuilder {
   const RowOptions& options_;
   TalkRows out_;
   std::vector<Turn> turns_;
+  std::optional<size_t> system_;
   bool after_cut_ = false;
   bool row_open_ = false;
   int session_ = 0;
 };
 
 }  // namespace
+
+int64_t count_chars(std::string_view text) {
+  return std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; });
+}
 
 TalkRows build_rows(std::span<const Message> messages, std::string_view persona,
                     const StickerNames& stickers, const RowOptions& options) {
@@ -263,10 +313,14 @@ TalkRows build_rows(std::span<const Message> messages, std::string_view persona,
       builder.end_session();
     }
     previous = &message;
+    if (message.kind == MessageKind::kSystem) {
+      builder.add_system(i, message.text);
+      continue;
+    }
     const bool is_persona = message.sender == persona;
     Rendered rendered = render(message, is_persona, stickers);
     if (rendered.reason.empty()) {
-      builder.add(i, is_persona, std::move(rendered.text));
+      builder.add(i, is_persona, std::move(rendered.text), message.joint);
     } else {
       builder.drop(i, rendered.reason);
       if (rendered.cuts) builder.cut();

@@ -1,7 +1,8 @@
 // From the messages of one talk to rows for training: bursts become turns, turns become rows, and
 // every message gets a fate. Nothing here reads or writes files.
 //
-// The rules, in the order they apply:
+// The rules, in the order they apply (a talk's own system message stands outside them: it goes with
+// every row, and is counted in the first):
 //  1. A second copy of a message (overlapping exports) is dropped; nothing is lost by that.
 //  2. A silence longer than the session gap starts a new session; a thread with an assistant, which
 //     never keeps one waiting, is one session.
@@ -41,12 +42,13 @@ struct RowOptions {
 struct RowTurn {
   bool assistant = false;
   std::string text;
+  bool learned = true;  // false: an answer of an earlier row, carried as context
 };
 
 struct Row {
   std::vector<RowTurn> turns = {};    // user first, alternating, assistant last
-  std::vector<size_t> messages = {};  // indices of the messages in it, in order
-  int session = 0;                    // number of the session within the talk, from 0
+  std::vector<size_t> messages = {};  // indices of the messages in it, in order; not of context
+  int session = 0;                    // number within the talk, from 0; a cut starts no new one
   int64_t chars = 0;                  // code points of all turns
 };
 
@@ -57,6 +59,7 @@ struct Fate {
 
 struct TalkRows {
   std::vector<Row> rows;
+  std::string system = {};   // the talk's own system message, for all of its rows
   std::vector<Fate> fates;   // one for each message
   int64_t answers = 0;       // messages of the persona with words (or a sticker) in them,
   int64_t answers_used = 0;  // and how many of those are in a row
@@ -66,10 +69,15 @@ struct TalkRows {
 using StickerNames = std::map<std::string, std::string>;
 
 // messages: one talk in order of time. persona: the sender who becomes the assistant.
-// Rows of kTurns are split between exchanges when they would pass row_chars. An answer is never
-// cut; of a question longer than row_chars the oldest messages are dropped.
+// Rows of kTurns are split between exchanges when they would pass row_chars; the next row then
+// begins with what came right before, as context that is not learned, as far as it fits into a
+// quarter of row_chars. So every answer is learned exactly once and none is cut; of a question
+// longer than row_chars the oldest messages are dropped.
 TalkRows build_rows(std::span<const Message> messages, std::string_view persona,
                     const StickerNames& stickers, const RowOptions& options);
+
+// Code points of a valid UTF-8 text.
+int64_t count_chars(std::string_view text);
 
 struct SessionGap {
   int64_t seconds = 30 * 60;

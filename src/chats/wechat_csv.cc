@@ -7,19 +7,18 @@
 // that lost their last digits. docs/formats/chat-exports.md describes all of it.
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <filesystem>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "chats/ascii.h"
 #include "chats/charset.h"
 #include "chats/civil_time.h"
 #include "chats/csv.h"
 #include "chats/importer.h"
+#include "chats/json_objects.h"
+#include "chats/stickers.h"
 
 namespace zhiyin::chats {
 namespace {
@@ -178,20 +177,6 @@ std::string_view xml_element(std::string_view xml, std::string_view name) {
   return end == std::string_view::npos ? std::string_view() : xml.substr(begin, end - begin);
 }
 
-// The sticker's md5: the value of m= in the query of its address.
-std::string sticker_key(std::string_view url) {
-  for (const std::string_view mark : {"?m=", "&m="}) {
-    const size_t at = url.find(mark);
-    if (at == std::string_view::npos) continue;
-    const std::string_view rest = url.substr(at + mark.size());
-    const std::string_view value = rest.substr(0, rest.find('&'));
-    const bool hexadecimal =
-        std::all_of(value.begin(), value.end(), [](unsigned char c) { return std::isxdigit(c); });
-    if (value.size() == 32 && hexadecimal) return ascii_lower(value);
-  }
-  return {};
-}
-
 // "reply\n\n[引用](time)name:quoted" (PyWxDump) or the XML of the message (WeChatMsg).
 void read_quote(Message& message, const std::string& text) {
   if (text.starts_with('<')) {
@@ -256,27 +241,23 @@ void read_content(Message& message, const std::string& text, const std::string& 
   }
 }
 
+constexpr std::string_view kUsers = "users.json";
+
 // users.json of PyWxDump: wxid -> {remark, nickname, …}. It stands beside the pages or one folder
 // up; without it, people have their ids for names.
-std::map<std::string, std::string> read_names(const std::string& csv_path) {
+std::map<std::string, std::string> read_names(const InputFile& csv) {
   std::map<std::string, std::string> names;
-  const std::filesystem::path folder = std::filesystem::path(csv_path).parent_path();
-  for (const auto& candidate : {folder / "users.json", folder / ".." / "users.json"}) {
-    if (!file_exists(candidate.string())) continue;
-    const auto users = nlohmann::json::parse(to_utf8(read_file(candidate.string())), nullptr,
-                                             /*allow_exceptions=*/false);
-    check(users.is_object(), ErrorCode::kFailed, candidate.string(),
-          ": is not a JSON object of people; correct it or take it away");
-    for (const auto& [id, user] : users.items()) {
-      if (!user.is_object()) continue;
-      for (const char* key : {"remark", "nickname"}) {
-        const auto name = user.find(key);
-        if (name == user.end() || !name->is_string() || name->empty()) continue;
-        const auto text = name->get<std::string>();
-        if (!trim(text).empty() && names.emplace(id, trim(text)).second) break;
-      }
+  std::optional<InputFile> file = csv.sibling(kUsers);
+  if (!file) file = csv.sibling(cat("../", kUsers));
+  if (!file) return names;
+  const Json users = parse_tolerantly(to_utf8(file->read_all()));
+  check(users.is_object(), ErrorCode::kFailed, file->path(),
+        ": is not a JSON object of people; correct it or take it away");
+  for (const auto& [id, user] : users.items()) {
+    for (const char* key : {"remark", "nickname"}) {
+      const std::string text = text_field(user, key);
+      if (!trim(text).empty() && names.emplace(id, trim(text)).second) break;
     }
-    break;
   }
   return names;
 }
@@ -295,8 +276,11 @@ std::string talk_from_path(const std::string& path) {
 
 class WechatCsv {
  public:
-  WechatCsv(const std::string& path, std::string_view text)
-      : path_(path), reader_(text, guess_delimiter(text)) {
+  // file: nullptr while it is only to be recognised.
+  WechatCsv(const InputFile* file, std::string_view text)
+      : file_(file),
+        path_(file != nullptr ? file->path() : std::string()),
+        reader_(text, guess_delimiter(text)) {
     columns_.fill(-1);
     CsvRecord header;
     if (!reader_.next(header)) return;
@@ -315,7 +299,7 @@ class WechatCsv {
 
   void read(const MessageSink& sink) {
     check_columns();
-    names_ = read_names(path_);
+    names_ = read_names(*file_);
     CsvRecord record;
     while (reader_.next(record)) sink(read_message(record));
   }
@@ -408,6 +392,7 @@ class WechatCsv {
     return message;
   }
 
+  const InputFile* file_;
   std::string path_;
   CsvReader reader_;
   std::array<int, kColumns> columns_{};
@@ -420,18 +405,18 @@ class WechatCsv {
 
 bool recognises(std::string_view head) {
   const std::string text = to_utf8(head);
-  return WechatCsv("", text).recognised();
+  return WechatCsv(nullptr, text).recognised();
 }
 
-void read(const std::string& path, const MessageSink& sink) {
-  const std::string text = to_utf8(read_file(path));
-  WechatCsv(path, text).read(sink);
+void read(const InputFile& file, const MessageSink& sink) {
+  const std::string text = to_utf8(file.read_all());
+  WechatCsv(&file, text).read(sink);
 }
 
 }  // namespace
 
 extern const Importer wechat_csv_importer;
-const Importer wechat_csv_importer = {"wechat-csv", "WeChat messages as CSV (PyWxDump, WeChatMsg)",
-                                      recognises, read};
+const Importer wechat_csv_importer = {
+    "wechat-csv", "WeChat messages as CSV (PyWxDump, WeChatMsg)", recognises, read, {}, kUsers};
 
 }  // namespace zhiyin::chats

@@ -1,10 +1,12 @@
 #include "zhiyin/chats.h"
 
+#include <algorithm>
 #include <iomanip>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "base/progress.h"
+#include "base/utf8.h"
 #include "cli/verb.h"
 
 namespace zhiyin::cli {
@@ -13,7 +15,8 @@ namespace {
 struct Options {
   ChatImportOptions import;
   std::vector<std::string> people_paths;
-  std::string card, identity_out;
+  std::string card, identity_out, folder;
+  int64_t from = 1, count = 10, row = 0;
   bool json = false;
 };
 
@@ -44,6 +47,94 @@ void run_people(const Options& o) {
     }
   }
   if (o.json) std::cout << json << '\n';
+}
+
+std::string one_line(std::string text) {
+  constexpr size_t kBytesShown = 200;
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return printable(text, kBytesShown);
+}
+
+void print_row(const ChatRow& row) {
+  std::cout << tr("row ", "第 ") << row.id << tr("", " 行") << "  " << row.place << "  "
+            << row.begin_time << " – " << row.end_time << '\n';
+  if (!row.system.empty()) std::cout << tr("  system     ", "  系统　") << row.system << '\n';
+  for (const ChatRow::Turn& turn : row.turns) {
+    const std::string who =
+        turn.assistant ? tr("  assistant  ", "  助手　") : tr("  user       ", "  用户　");
+    std::string text = turn.text;
+    const std::string indent(display_width(who), ' ');
+    for (size_t at = 0; (at = text.find('\n', at)) != std::string::npos; at += 1 + indent.size()) {
+      text.insert(at + 1, indent);
+    }
+    std::cout << who << text << '\n';
+  }
+}
+
+nlohmann::ordered_json row_json(const ChatRow& row) {
+  nlohmann::ordered_json messages = nlohmann::ordered_json::array();
+  if (!row.system.empty()) messages.push_back({{"role", "system"}, {"content", row.system}});
+  for (const ChatRow::Turn& turn : row.turns) {
+    messages.push_back({{"role", turn.assistant ? "assistant" : "user"}, {"content", turn.text}});
+  }
+  return {{"row", row.id},
+          {"place", row.place},
+          {"begin_time", row.begin_time},
+          {"end_time", row.end_time},
+          {"messages", std::move(messages)}};
+}
+
+void run_show(const Options& o) {
+  const ChatRows found = chat_rows(o.folder, o.from, o.count);
+  if (o.json) {
+    nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+    for (const ChatRow& row : found.rows) rows.push_back(row_json(row));
+    std::cout << nlohmann::ordered_json{{"total", found.total}, {"rows", std::move(rows)}} << '\n';
+    return;
+  }
+  for (const ChatRow& row : found.rows) {
+    print_row(row);
+    std::cout << '\n';
+  }
+  const int64_t next = found.rows.empty() ? found.total + 1 : found.rows.back().id + 1;
+  if (next <= found.total) {
+    std::cout << tr("next: zhiyin chats show ", "下一页：zhiyin chats show ") << o.folder
+              << " --from " << next << "  (" << found.total << tr(" rows)", " 行）") << '\n';
+  } else {
+    std::cout << found.total << tr(" rows, this is the end\n", " 行，已到末尾\n");
+  }
+}
+
+void run_explain(const Options& o) {
+  const ChatExplanation found = explain_chat_row(o.folder, o.row);
+  if (o.json) {
+    nlohmann::ordered_json json = row_json(found.row);
+    json["sources"] = nlohmann::ordered_json::array();
+    for (const ChatMessage& m : found.messages) {
+      nlohmann::ordered_json source = {{"id", m.id},         {"place", m.place}, {"time", m.time},
+                                       {"sender", m.sender}, {"kind", m.kind},   {"text", m.text}};
+      if (!m.quote.empty()) source["quote"] = m.quote;
+      if (m.row > 0) source["row"] = m.row;
+      if (m.row == 0) source["dropped"] = m.reason;
+      json["sources"].push_back(std::move(source));
+    }
+    std::cout << json << '\n';
+    return;
+  }
+  print_row(found.row);
+  std::cout << tr("\nmade of these messages (+), with what was left out (-) and why:\n",
+                  "\n来自这些消息（+），以及被略去的（-）和原因：\n");
+  for (const ChatMessage& m : found.messages) {
+    std::cout << (m.row == found.row.id ? "  + "
+                  : m.row > 0           ? "    "
+                                        : "  - ")
+              << m.time << "  " << (m.sender.empty() ? "–" : m.sender) << ": "
+              << (m.text.empty() ? "[" + m.kind + "]" : one_line(m.text));
+    if (m.row > 0 && m.row != found.row.id)
+      std::cout << tr("  → row ", "  → 第 ") << m.row << tr("", " 行");
+    if (m.row == 0) std::cout << tr("  → dropped: ", "  → 略去：") << m.reason;
+    std::cout << "  (" << m.place << ")\n";
+  }
 }
 
 void run_identity(const Options& o) {
@@ -92,6 +183,25 @@ void add_chats(CLI::App& program) {
   people->add_option("PATH", o->people_paths, tr("Files or folders", "文件或文件夹"))->required();
   people->add_flag("--json", o->json, tr("Print JSON", "输出 JSON"));
   people->callback([o] { run_people(*o); });
+
+  CLI::App* show =
+      add_verb(*chats, "show", tr("The rows of an import, to be read", "查看导入的数据行"),
+               "zhiyin chats show data --from 11");
+  show->add_option("DIR", o->folder, tr("Folder of the data set", "数据集文件夹"))->required();
+  show->add_option("--from", o->from, tr("First row", "从第几行起"))->check(CLI::PositiveNumber);
+  show->add_option("--count", o->count, tr("Rows a page", "每页行数"))->check(CLI::PositiveNumber);
+  show->add_flag("--json", o->json, tr("Print JSON", "输出 JSON"));
+  show->callback([o] { run_show(*o); });
+
+  CLI::App* explain =
+      add_verb(*chats, "explain",
+               tr("What went into a row, what was dropped around it and why", "一行数据的来龙去脉"),
+               "zhiyin chats explain data 12");
+  explain->add_option("DIR", o->folder, tr("Folder of the data set", "数据集文件夹"))->required();
+  explain->add_option("ROW", o->row, tr("Number of the row, as show prints it", "行号"))
+      ->required();
+  explain->add_flag("--json", o->json, tr("Print JSON", "输出 JSON"));
+  explain->callback([o] { run_explain(*o); });
 
   CLI::App* identity = add_verb(*chats, "identity",
                                 tr("Rows that teach a persona who it is", "教模型“我是谁”的数据"),

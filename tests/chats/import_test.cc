@@ -110,6 +110,17 @@ TEST_P(ImportCase, GivesWhatTheCaseSays) {
   }
   check_contents(rows, expected, "rows");
   check_contents(val, expected, "val");
+  if (expected.contains("preferences")) {
+    Json pairs = Json::array();
+    for (const Json& pair : read_jsonl(out / "data/preferences.jsonl")) {
+      Json question = Json::array();
+      for (const Json& message : pair["messages"]) question.push_back(message["content"]);
+      pairs.push_back({question, pair["chosen"]["content"], pair["rejected"]["content"]});
+    }
+    EXPECT_EQ(pairs, expected["preferences"]);
+    EXPECT_EQ(Json::parse(read_file(out / "data/dataset_info.json"))["preferences"]["ranking"],
+              true);
+  }
   if (expected.contains("message_ids")) {
     for (size_t i = 0; i < rows.size(); ++i) {
       EXPECT_EQ(rows[i]["message_ids"], expected["message_ids"][i]);
@@ -153,6 +164,24 @@ TEST(Import, ExampleIsWholeAndItsStickersAreByteExact) {
     const std::string url = sticker["url"];
     EXPECT_NE(url.find("m=" + key), std::string::npos);
     EXPECT_NE(csv.find("," + url + ","), std::string::npos);
+  }
+}
+
+TEST(Import, ChatgptExampleGivesPairsAndKeepsItsTreeInOrder) {
+  const testing::TemporaryFolder out;
+  const ImportSummary summary =
+      import_chats({.paths = {testing::source_path("examples/chatgpt")}, .out = out.path()});
+  check_invariants(summary, read_jsonl(out / "train.jsonl"));
+  EXPECT_EQ(summary.messages, 61);
+  EXPECT_EQ(summary.coverage, 1.0);
+  EXPECT_EQ(summary.preferences, 3);
+  EXPECT_THAT(summary.skipped, ::testing::ElementsAre(::testing::HasSubstr("user.json")));
+  const std::string rows = read_file(out / "train.jsonl");
+  for (const char* words : {"猫把影子拖到门旁", "我来算一下。\\n\\n一共 1366 元"}) {
+    EXPECT_THAT(rows, ::testing::HasSubstr(words));
+  }
+  for (const char* citation : {"\uE200", "【7"}) {
+    EXPECT_THAT(rows, ::testing::Not(::testing::HasSubstr(citation)));
   }
 }
 

@@ -27,6 +27,7 @@ Message random_message(std::mt19937& random, int number, int64_t time) {
   if (below(12) != 0) message.text = cat("m", number, below(5) == 0 ? "\nzwei" : "");
   if (message.kind == MessageKind::kSticker && below(2) == 0) message.sticker_key = "k";
   if (below(10) == 0) message.quote_text = "q";
+  if (message.kind == MessageKind::kSystem) message.sender.clear();
   return message;
 }
 
@@ -35,6 +36,8 @@ void check_rows(const std::vector<Message>& messages, const TalkRows& built,
                 const RowOptions& options) {
   ASSERT_EQ(built.fates.size(), messages.size());
   std::vector<int> row_of(messages.size(), -1);
+  std::string learned = "\n";  // all that is to be learned
+  int systems = 0;
   for (size_t r = 0; r < built.rows.size(); ++r) {
     const Row& row = built.rows[r];
     ASSERT_FALSE(row.turns.empty());
@@ -48,10 +51,21 @@ void check_rows(const std::vector<Message>& messages, const TalkRows& built,
     }
     ASSERT_TRUE(std::is_sorted(row.messages.begin(), row.messages.end()));
     std::string all;
-    for (const RowTurn& turn : row.turns) all += turn.text + "\n";
+    for (const RowTurn& turn : row.turns) {
+      all += turn.text + "\n";
+      if (turn.assistant && turn.learned) learned += turn.text + "\n";
+      ASSERT_TRUE(turn.learned || turn.assistant);
+    }
+    std::vector<size_t> spoken = row.messages;
+    std::erase_if(spoken, [&](size_t m) {
+      if (messages[m].kind != MessageKind::kSystem) return false;
+      ++systems;
+      row_of[m] = static_cast<int>(r);
+      return r == 0 && messages[m].text == built.system;
+    });
     size_t at = 0;
-    for (size_t k = 0; k < row.messages.size(); ++k) {
-      const size_t m = row.messages[k];
+    for (size_t k = 0; k < spoken.size(); ++k) {
+      const size_t m = spoken[k];
       ASSERT_EQ(row_of[m], -1) << "in two rows";
       row_of[m] = static_cast<int>(r);
       const bool worded = messages[m].kind == MessageKind::kText && !messages[m].text.empty();
@@ -61,13 +75,18 @@ void check_rows(const std::vector<Message>& messages, const TalkRows& built,
       }
       if (k == 0) continue;
       // Nothing glued: between neighbours of a row there is no silence, and nothing that was seen.
-      const size_t before = row.messages[k - 1];
+      const size_t before = spoken[k - 1];
       ASSERT_LE(messages[m].time - messages[before].time,
                 options.session_gap * static_cast<int64_t>(m - before));
-      const std::set<std::string_view> unseen = {"copy", "tool traffic", "hidden", "other version"};
-      for (size_t i = before + 1; i < m; ++i) ASSERT_TRUE(unseen.contains(built.fates[i].reason));
+      const std::set<std::string_view> unseen = {"copy", "tool traffic", "hidden", "other version",
+                                                 "instructions"};
+      for (size_t i = before + 1; i < m; ++i) {
+        ASSERT_TRUE(messages[i].kind == MessageKind::kSystem ||
+                    unseen.contains(built.fates[i].reason));
+      }
     }
   }
+  ASSERT_LE(systems, 1);
   int64_t answers = 0, answers_used = 0;
   for (size_t i = 0; i < messages.size(); ++i) {
     const Fate& fate = built.fates[i];
@@ -77,6 +96,13 @@ void check_rows(const std::vector<Message>& messages, const TalkRows& built,
     const bool is_answer = messages[i].sender == "p";
     if (is_answer && (fate.row >= 0 || unused_answers.contains(fate.reason))) ++answers;
     if (is_answer && fate.row >= 0) ++answers_used;
+    if (is_answer && fate.row >= 0 && !messages[i].text.empty() &&
+        messages[i].kind == MessageKind::kText) {
+      const std::string words = "\n" + messages[i].text + "\n";
+      const size_t first = learned.find(words);
+      ASSERT_NE(first, std::string::npos) << "an answer that is never learned";
+      ASSERT_EQ(learned.find(words, first + 1), std::string::npos) << "learned twice";
+    }
   }
   ASSERT_EQ(built.answers, answers);
   ASSERT_EQ(built.answers_used, answers_used);
@@ -97,10 +123,11 @@ TEST(Rows, HoldTheirRulesForRandomTalks) {
         messages.back().file = "b.csv";
       }
     }
-    const RowOptions options = {.style = random() % 2 == 0 ? RowStyle::kTurns : RowStyle::kPairs,
-                                .session_gap = 1800,
-                                .row_chars = static_cast<int64_t>(random() % 3 == 0 ? 12 : 2000),
-                                .opener = random() % 2 == 0 ? "go" : ""};
+    const RowOptions options = {
+        .style = random() % 2 == 0 ? RowStyle::kTurns : RowStyle::kPairs,
+        .session_gap = 1800,
+        .row_chars = static_cast<int64_t>(random() % 3 == 0 ? 4 + random() % 60 : 2000),
+        .opener = random() % 2 == 0 ? "go" : ""};
     check_rows(messages, build_rows(messages, "p", {{"k", "name"}}, options), options);
     if (HasFatalFailure()) return;
   }

@@ -38,7 +38,7 @@ std::string model(const char* name) { return testing::data_path(std::string("mod
 TEST(Cli, EveryVerbExplainsItselfWithAnExample) {
   for (const char* verb :
        {"run", "tokenize", "template", "eval", "inspect", "bench", "doctor", "chats import",
-        "chats identity", "chats people", "export", "quantize"}) {
+        "chats identity", "chats people", "chats show", "chats explain", "export", "quantize"}) {
     const Outcome help = zhiyin(std::string(verb) + " --help");
     EXPECT_EQ(help.code, 0) << verb;
     EXPECT_THAT(help.out, HasSubstr("Example:\n  zhiyin ")) << verb;
@@ -69,6 +69,7 @@ TEST(Cli, ErrorsAreOneLineAndACode) {
       {"eval " + model("qwen2/model"), 2, "--text-file"},
       {"quantize a b --type Q9", 2, "Q4_K_M"},
       {"chats import " + (folder / "none.csv") + " --out " + (folder / "data"), 3, "none.csv"},
+      {"chats show " + (folder / "empty"), 3, "ledger.db"},
   };
   for (const auto& c : cases) {
     const Outcome outcome = zhiyin(c.arguments);
@@ -136,6 +137,26 @@ TEST(Cli, ImportsTheExample) {
   for (const auto& [reason, count] : json.at("dropped").items()) dropped += count.get<int64_t>();
   EXPECT_EQ(json.at("used").get<int64_t>() + dropped, json.at("messages").get<int64_t>());
   EXPECT_TRUE(file_exists(folder / "data/train.jsonl"));
+}
+
+TEST(Cli, ShowsAndExplainsRows) {
+  const testing::TemporaryFolder folder;
+  const std::string data = folder / "data";
+  ASSERT_EQ(
+      zhiyin("chats import " + testing::source_path("examples/chatgpt") + " --out " + data).code,
+      0);
+  const Outcome page = zhiyin("chats show " + data + " --from 2 --count 2");
+  EXPECT_THAT(page.out, HasSubstr("row 2  train.jsonl:2"));
+  EXPECT_THAT(page.out, HasSubstr("assistant  1786 元。"));
+  EXPECT_THAT(page.out, HasSubstr("--from 4  (8 rows)"));
+  const Outcome why = zhiyin("chats explain " + data + " 2");
+  EXPECT_THAT(why.out, HasSubstr("  + 2026-04-02 03:20:21  user: 三天出差"));
+  EXPECT_THAT(why.out, HasSubstr("dropped: tool traffic"));
+  const auto json = nlohmann::json::parse(zhiyin("chats explain " + data + " 2 --json").out);
+  std::string reasons;
+  for (const auto& source : json.at("sources")) reasons += source.value("dropped", "+") + " ";
+  EXPECT_EQ(reasons, "hidden + + tool traffic tool traffic + + tool traffic tool traffic + ");
+  EXPECT_EQ(zhiyin("chats explain " + data + " 99").code, 3);
 }
 
 }  // namespace
