@@ -1,0 +1,140 @@
+#include "image/canvas.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <cmath>
+
+namespace zhiyin {
+namespace {
+
+// Rows from above, five pixels each (16: the left one); the last two lie below the baseline.
+struct Glyph {
+  char character;
+  std::array<uint8_t, 9> rows;
+};
+constexpr Glyph kFont[] = {
+    {'0', {0x0E, 0x11, 0x13, 0x15, 0x19, 0x11, 0x0E}},
+    {'1', {0x04, 0x0C, 0x04, 0x04, 0x04, 0x04, 0x0E}},
+    {'2', {0x0E, 0x11, 0x01, 0x02, 0x04, 0x08, 0x1F}},
+    {'3', {0x1F, 0x02, 0x04, 0x02, 0x01, 0x11, 0x0E}},
+    {'4', {0x02, 0x06, 0x0A, 0x12, 0x1F, 0x02, 0x02}},
+    {'5', {0x1F, 0x10, 0x1E, 0x01, 0x01, 0x11, 0x0E}},
+    {'6', {0x06, 0x08, 0x10, 0x1E, 0x11, 0x11, 0x0E}},
+    {'7', {0x1F, 0x01, 0x02, 0x04, 0x08, 0x08, 0x08}},
+    {'8', {0x0E, 0x11, 0x11, 0x0E, 0x11, 0x11, 0x0E}},
+    {'9', {0x0E, 0x11, 0x11, 0x0F, 0x01, 0x02, 0x0C}},
+    {'.', {0x00, 0x00, 0x00, 0x00, 0x00, 0x0C, 0x0C}},
+    {',', {0x00, 0x00, 0x00, 0x00, 0x00, 0x0C, 0x04, 0x08}},
+    {'-', {0x00, 0x00, 0x00, 0x0E, 0x00, 0x00, 0x00}},
+    {'(', {0x02, 0x04, 0x08, 0x08, 0x08, 0x04, 0x02}},
+    {')', {0x08, 0x04, 0x02, 0x02, 0x02, 0x04, 0x08}},
+    {'a', {0x00, 0x00, 0x0E, 0x01, 0x0F, 0x11, 0x0F}},
+    {'b', {0x10, 0x10, 0x16, 0x19, 0x11, 0x11, 0x1E}},
+    {'c', {0x00, 0x00, 0x0E, 0x11, 0x10, 0x11, 0x0E}},
+    {'d', {0x01, 0x01, 0x0D, 0x13, 0x11, 0x11, 0x0F}},
+    {'e', {0x00, 0x00, 0x0E, 0x11, 0x1F, 0x10, 0x0E}},
+    {'f', {0x06, 0x09, 0x08, 0x1C, 0x08, 0x08, 0x08}},
+    {'g', {0x00, 0x00, 0x0F, 0x11, 0x11, 0x11, 0x0F, 0x01, 0x0E}},
+    {'h', {0x10, 0x10, 0x16, 0x19, 0x11, 0x11, 0x11}},
+    {'i', {0x04, 0x00, 0x0C, 0x04, 0x04, 0x04, 0x0E}},
+    {'j', {0x02, 0x00, 0x06, 0x02, 0x02, 0x02, 0x02, 0x12, 0x0C}},
+    {'k', {0x10, 0x10, 0x12, 0x14, 0x18, 0x14, 0x12}},
+    {'l', {0x0C, 0x04, 0x04, 0x04, 0x04, 0x04, 0x0E}},
+    {'m', {0x00, 0x00, 0x1A, 0x15, 0x15, 0x11, 0x11}},
+    {'n', {0x00, 0x00, 0x16, 0x19, 0x11, 0x11, 0x11}},
+    {'o', {0x00, 0x00, 0x0E, 0x11, 0x11, 0x11, 0x0E}},
+    {'p', {0x00, 0x00, 0x1E, 0x11, 0x11, 0x11, 0x1E, 0x10, 0x10}},
+    {'q', {0x00, 0x00, 0x0F, 0x11, 0x11, 0x11, 0x0F, 0x01, 0x01}},
+    {'r', {0x00, 0x00, 0x16, 0x19, 0x10, 0x10, 0x10}},
+    {'s', {0x00, 0x00, 0x0F, 0x10, 0x0E, 0x01, 0x1E}},
+    {'t', {0x08, 0x08, 0x1C, 0x08, 0x08, 0x09, 0x06}},
+    {'u', {0x00, 0x00, 0x11, 0x11, 0x11, 0x13, 0x0D}},
+    {'v', {0x00, 0x00, 0x11, 0x11, 0x11, 0x0A, 0x04}},
+    {'w', {0x00, 0x00, 0x11, 0x11, 0x15, 0x15, 0x0A}},
+    {'x', {0x00, 0x00, 0x11, 0x0A, 0x04, 0x0A, 0x11}},
+    {'y', {0x00, 0x00, 0x11, 0x11, 0x11, 0x11, 0x0F, 0x01, 0x0E}},
+    {'z', {0x00, 0x00, 0x1F, 0x02, 0x04, 0x08, 0x1F}},
+};
+constexpr Glyph kBox = {'?', {0x1F, 0x11, 0x11, 0x11, 0x11, 0x11, 0x1F}};
+
+constexpr int kPixel = 2;  // side of a font's pixel
+constexpr int kAdvance = 6 * kPixel;
+constexpr int kRowsAboveBaseline = 7;
+
+const Glyph& glyph_of(char character) {
+  const char small = static_cast<char>(std::tolower(static_cast<unsigned char>(character)));
+  for (const Glyph& glyph : kFont) {
+    if (glyph.character == small) return glyph;
+  }
+  return kBox;
+}
+
+}  // namespace
+
+Canvas::Canvas(int width, int height, Color background)
+    : width_(width),
+      height_(height),
+      pixels_(static_cast<size_t>(width) * static_cast<size_t>(height) * 3) {
+  for (size_t i = 0; i < pixels_.size(); i += 3) {
+    pixels_[i] = background.red;
+    pixels_[i + 1] = background.green;
+    pixels_[i + 2] = background.blue;
+  }
+}
+
+void Canvas::blend(int x, int y, double coverage, Color color) {
+  if (x < 0 || y < 0 || x >= width_ || y >= height_ || coverage <= 0) return;
+  uint8_t* pixel =
+      &pixels_[(static_cast<size_t>(y) * static_cast<size_t>(width_) + static_cast<size_t>(x)) * 3];
+  const uint8_t wanted[] = {color.red, color.green, color.blue};
+  for (int i = 0; i < 3; ++i) {
+    const double mixed = pixel[i] + (wanted[i] - pixel[i]) * std::min(1.0, coverage);
+    pixel[i] = static_cast<uint8_t>(std::lround(mixed));
+  }
+}
+
+void Canvas::line(double x0, double y0, double x1, double y1, double thickness, Color color) {
+  const double reach = thickness / 2 + 1;
+  const double dx = x1 - x0, dy = y1 - y0, length2 = dx * dx + dy * dy;
+  const int left = static_cast<int>(std::floor(std::min(x0, x1) - reach));
+  const int right = static_cast<int>(std::ceil(std::max(x0, x1) + reach));
+  const int top = static_cast<int>(std::floor(std::min(y0, y1) - reach));
+  const int bottom = static_cast<int>(std::ceil(std::max(y0, y1) + reach));
+  for (int y = std::max(0, top); y <= std::min(height_ - 1, bottom); ++y) {
+    for (int x = std::max(0, left); x <= std::min(width_ - 1, right); ++x) {
+      // Distance of the pixel's middle from the line.
+      const double px = x + 0.5 - x0, py = y + 0.5 - y0;
+      const double t = length2 > 0 ? std::clamp((px * dx + py * dy) / length2, 0.0, 1.0) : 0;
+      const double distance = std::hypot(px - t * dx, py - t * dy);
+      blend(x, y, std::clamp(thickness / 2 + 0.5 - distance, 0.0, 1.0), color);
+    }
+  }
+}
+
+void Canvas::disc(double x, double y, double radius, Color color) {
+  line(x, y, x, y, 2 * radius, color);
+}
+
+void Canvas::text(int x, int y, std::string_view text, Color color) {
+  for (const char character : text) {
+    if (character != ' ') {
+      const Glyph& glyph = glyph_of(character);
+      for (int row = 0; row < static_cast<int>(glyph.rows.size()); ++row) {
+        for (int column = 0; column < 5; ++column) {
+          if ((glyph.rows[static_cast<size_t>(row)] >> (4 - column) & 1) == 0) continue;
+          for (int i = 0; i < kPixel * kPixel; ++i) {
+            blend(x + column * kPixel + i % kPixel,
+                  y + (row - kRowsAboveBaseline) * kPixel + i / kPixel, 1, color);
+          }
+        }
+      }
+    }
+    x += kAdvance;
+  }
+}
+
+int Canvas::text_width(std::string_view text) { return static_cast<int>(text.size()) * kAdvance; }
+int Canvas::text_height() { return kRowsAboveBaseline * kPixel; }
+
+}  // namespace zhiyin
