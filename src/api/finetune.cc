@@ -1,76 +1,38 @@
 #include "zhiyin/finetune.h"
 
+#include <unistd.h>
+
 #include <algorithm>
-#include <chrono>
 #include <cmath>
+#include <csignal>
 #include <filesystem>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "api/model_impl.h"
+#include "api/tune_log.h"
+#include "api/tune_model.h"
+#include "api/tune_plan.h"
 #include "api/tune_rows.h"
+#include "api/tune_state.h"
+#include "api/tune_template.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "base/progress.h"
 #include "base/random.h"
-#include "export/modelfile.h"
-#include "io/checkpoint.h"
-#include "io/lora_file.h"
-#include "nn/attach_adapter.h"
-#include "train/lora.h"
-#include "train/trainer.h"
 
 namespace zhiyin {
 namespace {
 
-using Json = nlohmann::ordered_json;
 namespace fs = std::filesystem;
 
-// Fewer updates than this leave a model nearly as it was.
-constexpr int64_t kFewUpdates = 100;
-
-std::string template_text(const TuneConfig& config, const Model::Impl& model) {
-  for (const char* name : {"qwen", "chatml", "qwen2_5"}) {
-    if (config.chat_template == name) return kChatMlTemplate;
-  }
-  check(config.chat_template.empty() || config.chat_template == "auto", ErrorCode::kUnsupported,
-        "template: ", config.chat_template,
-        " is not built in; use qwen (ChatML) or leave it out for the model's own");
-  check(model.chat_template.has_value(), ErrorCode::kUnsupported, model.files.path,
-        ": the base has no chat template; set template: qwen");
-  return model.chat_template->source();
-}
-
-// Where training begins.
-LoraAdapter first_adapter(const TuneConfig& config, const Model::Impl& model,
-                          std::span<Linear* const> layers) {
-  const ModelConfig& c = *model.files.config;
-  LoraAdapter adapter;
-  if (config.adapter.empty()) {
-    adapter = new_adapter(layers, {.rank = config.lora_rank,
-                                   .alpha = config.lora_alpha,
-                                   .rslora = config.rslora,
-                                   .dropout = config.lora_dropout,
-                                   .targets = config.lora_targets,
-                                   .seed = config.seed});
-    adapter.rope_pairs = c.rope.adjacent;
-  } else {
-    adapter = read_lora_adapter(config.adapter);
-    adapter.dropout = config.lora_dropout;
-    set_rope_pairs(adapter, c.rope.adjacent, c.head_dim);
-  }
-  adapter.base_model = config.model;
-  return adapter;
-}
-
-TrainOptions train_options(const TuneConfig& config) {
+TrainOptions train_options(const TuneConfig& config, int64_t updates) {
   // Enough for what a small model computes at a time; a large one computes blocks again.
   constexpr int64_t kMostActivations = int64_t{2} << 30;
   TrainOptions options;
   options.learning_rate = config.learning_rate;
   options.schedule = schedule_kind(config.schedule);
-  options.warmup_steps = config.warmup_steps;
+  options.warmup_steps = steps_of(config.warmup_steps, updates);
   options.warmup_ratio = config.warmup_ratio;
+  options.warmup_from_zero = config.warmup_from_zero;
   options.epochs = config.epochs;
   options.max_steps = config.max_steps;
   options.rows_per_step = config.batch_size * config.accumulation;
@@ -85,8 +47,8 @@ TrainOptions train_options(const TuneConfig& config) {
 std::vector<TrainRow> hold_out(std::vector<TrainRow>& rows, double val_size, uint64_t seed) {
   const auto all = static_cast<double>(rows.size());
   const auto count = static_cast<size_t>(val_size < 1 ? std::ceil(val_size * all) : val_size);
-  check(val_size >= 0 && count < rows.size(), ErrorCode::kUsage, "val_size: ", val_size,
-        " leaves nothing of ", rows.size(), " rows to train on");
+  check(count < rows.size(), ErrorCode::kUsage, "val_size: ", val_size, " leaves nothing of ",
+        rows.size(), " rows to train on");
   std::vector<TrainRow> held;
   Random random(seed);
   while (held.size() < count) {
@@ -97,39 +59,29 @@ std::vector<TrainRow> hold_out(std::vector<TrainRow>& rows, double val_size, uin
   return held;
 }
 
-// What must be the same for a checkpoint to go on from, by the keys of the configuration.
-Json essentials(const TuneConfig& c, const std::vector<TrainRow>& rows, const std::string& text) {
-  int64_t tokens = 0;
-  for (const TrainRow& row : rows) tokens += static_cast<int64_t>(row.ids.size());
-  return {{"model_name_or_path", c.model},
-          {"template", text},
-          {"rows", rows.size()},
-          {"tokens", tokens},
-          {"rows of an update", c.batch_size * c.accumulation},
-          {"lora_alpha", c.lora_alpha},
-          {"use_rslora", c.rslora},
-          {"lora_dropout", c.lora_dropout},
-          {"learning_rate", c.learning_rate},
-          {"lr_scheduler_type", c.schedule},
-          {"num_train_epochs", c.epochs},
-          {"max_steps", c.max_steps},
-          {"warmup_ratio", c.warmup_ratio},
-          {"warmup_steps", c.warmup_steps},
-          {"weight_decay", c.weight_decay},
-          {"max_grad_norm", c.max_grad_norm},
-          {"seed", c.seed}};
+// Files that a run which was killed while writing left behind ("name.tmp-PID").
+void remove_leftovers(const std::string& folder) {
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    const size_t at = name.rfind(".tmp-");
+    if (at == std::string::npos) continue;
+    const int process = std::atoi(name.c_str() + at + 5);
+    if (process > 0 && kill(process, 0) != 0 && errno == ESRCH) fs::remove(entry.path());
+  }
 }
 
-// Lines of a log up to an update; those after it are of a run that a checkpoint does not hold.
-std::string log_until(const std::string& path, int64_t step) {
-  std::string kept;
-  if (step == 0 || !file_exists(path)) return kept;
-  std::istringstream in(read_file(path));
-  for (std::string line; std::getline(in, line);) {
-    const Json json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (json.is_object() && json.value("current_steps", step + 1) <= step) kept += line + "\n";
+int64_t tokens_of(const std::vector<TrainRow>& rows) {
+  int64_t tokens = 0;
+  for (const TrainRow& row : rows) tokens += static_cast<int64_t>(row.ids.size());
+  return tokens;
+}
+
+int64_t longest_of(const std::vector<TrainRow>& rows) {
+  int64_t longest = 0;
+  for (const TrainRow& row : rows) {
+    longest = std::max(longest, static_cast<int64_t>(row.ids.size()));
   }
-  return kept;
+  return longest;
 }
 
 }  // namespace
@@ -137,50 +89,72 @@ std::string log_until(const std::string& path, int64_t step) {
 struct Tuner::Impl {
   TuneConfig config;
   Model model;
+
   // Of the run.
-  std::vector<Linear*> layers;
-  LoraAdapter adapter;
-  Json identity;
-  std::string log;
+  std::string chat_template;
+  std::vector<TrainRow> rows, held_out;
+  std::vector<TrainUnit> units;
+  std::optional<TunedModel> tuned;
+  std::optional<Trainer> trainer;
+  nlohmann::ordered_json identity;
+  TuneState state;
+  TunePlan plan;
 
   Impl(const TuneConfig& c, const OpenOptions& open)
       : config(c), model(Model::open(c.model, open)) {}
 
   std::string path(const char* name) const { return config.output_dir + "/" + name; }
+  int64_t updates_an_epoch() const {
+    const int64_t per_step = config.batch_size * config.accumulation;
+    return (static_cast<int64_t>(units.size()) + per_step - 1) / per_step;
+  }
 
   TuneResult run(const TuneCallbacks& callbacks) {
-    Model::Impl& impl = model.impl();
-    const std::string chat_template = template_text(config, impl);
-    const ChatTemplate renderer(chat_template, "template");
-    TuneRows data(config, impl.need_tokenizer(), renderer);
-    for (const std::string& name : config.datasets) data.add_dataset(name);
-    check_rows(data);
-    const std::vector<TrainRow> held_out = hold_out(data.rows, config.val_size, config.seed);
-    identity = essentials(config, data.rows, chat_template);
-
-    CausalLm& lm = impl.need_causal_lm();
-    layers = lm.linears();
-    adapter = first_adapter(config, impl, layers);
-    attach_adapter(*impl.context, adapter, layers, "the adapter to train");
-    Trainer trainer(lm, *impl.context, train_options(config));
-
+    chat_template = tuning_template(config, model.impl());
+    read_rows();
+    plan_updates();
+    tuned.emplace(config, model.impl());
+    trainer.emplace(tuned->lm(), *model.impl().context, train_options(config, plan.updates),
+                    tuned->parameters());
+    identity = tune_identity(config, rows, held_out, chat_template);
+    TuneResult result;
+    result.output_dir = config.output_dir;
     fs::create_directories(config.output_dir);
-    resume(trainer);
-    if (callbacks.on_plan) {
-      TunePlan plan = make_plan(data, trainer);
-      plan.held_out = static_cast<int64_t>(held_out.size());
-      callbacks.on_plan(plan);
-    }
+    remove_leftovers(config.output_dir);
+    resume();
+    plan_cost();
+    if (callbacks.on_plan && !callbacks.on_plan(plan)) return result;
     write_file(path("chat_template.jinja"), chat_template);
     write_file(path("train_config.yaml"), config.text);
-    return train(trainer, data.rows, held_out, callbacks);
+    train(callbacks, result);
+    return result;
+  }
+
+  // ---- rows
+
+  void read_rows() {
+    const ChatTemplate renderer(chat_template, "template");
+    const Tokenizer& tokenizer = model.impl().need_tokenizer();
+    TuneRows data(config, tokenizer, renderer);
+    for (const std::string& name : config.datasets) data.add_dataset(name);
+    check_rows(data);
+    TuneRows eval_data(config, tokenizer, renderer);
+    for (const std::string& name : config.eval_datasets) eval_data.add_dataset(name);
+    rows = std::move(data.rows);
+    held_out = config.eval_datasets.empty() ? hold_out(rows, config.val_size, config.seed)
+                                            : std::move(eval_data.rows);
+    check(config.eval_datasets.empty() || !held_out.empty(), ErrorCode::kFailed,
+          "eval_dataset: ", join(config.eval_datasets), " has no row with an answer");
+    units = config.packing ? packed_units(rows, config.cutoff_len) : single_units(rows);
+    note_rows(data);
   }
 
   void check_rows(const TuneRows& data) const {
     std::vector<std::string> reasons;
     for (const auto& [reason, count] : data.left_out) reasons.push_back(cat(count, " × ", reason));
     check(!data.rows.empty(), ErrorCode::kFailed, "no row is left to learn from: ",
-          reasons.empty() ? std::string("the data sets are empty") : join(reasons));
+          reasons.empty() ? std::string("the data sets are empty, or every answer is masked")
+                          : join(reasons));
     // A model that never saw the end of an answer never stops.
     const std::map<int32_t, std::string> stops = model.impl().stop_set();
     for (const TrainRow& row : data.rows) {
@@ -189,136 +163,183 @@ struct Tuner::Impl {
       }
     }
     fail(ErrorCode::kUnsupported, model.impl().files.path,
-         ": no answer ends with a token at which this model stops; set template: qwen, or use a "
+         ": no answer ends with a token at which this model stops; set template: chatml, or use a "
          "base made for chat");
   }
 
-  void resume(Trainer& trainer) {
-    const std::string file = path("checkpoint.safetensors");
-    if (config.overwrite_output_dir && !config.resume) {
-      fs::remove(file);  // or a run that is killed at once would go on from it
-      return;
-    }
-    if (!file_exists(file)) return;
-    const Checkpoint saved = load_checkpoint(file);
-    const Json state = Json::parse(saved.state);
-    const Json was = state.value("identity", Json::object());
-    constexpr const char* kRemedy = "; set overwrite_output_dir: true to begin anew";
-    for (const auto& [key, value] : identity.items()) {
-      check(was.contains(key) && was[key] == value, ErrorCode::kFailed, file,
-            ": was made with another ", key, kRemedy);
-    }
-    for (const Trainer::NamedArray& array : trainer.arrays()) {
-      const auto found = saved.arrays.find(array.name);
-      check(found != saved.arrays.end() && found->second.size() == array.values.size(),
-            ErrorCode::kFailed, file, ": does not fit this configuration (", array.name, ")",
-            kRemedy);
-      std::copy(found->second.begin(), found->second.end(), array.values.begin());
-    }
-    trainer.set_step(state.at("step").get<int64_t>());
-  }
-
-  void save(Trainer& trainer) {
-    std::vector<NamedFloats> arrays;
-    for (const Trainer::NamedArray& array : trainer.arrays()) {
-      arrays.push_back({array.name, array.values});
-    }
-    save_checkpoint(path("checkpoint.safetensors"),
-                    Json{{"step", trainer.step()}, {"identity", identity}}.dump(), arrays);
-    write_peft_adapter(config.output_dir, adapter_of(layers, adapter),
-                       model.impl().files.config->head_dim);
-  }
-
-  TunePlan make_plan(const TuneRows& data, const Trainer& trainer) const {
-    TunePlan plan;
-    plan.rows = static_cast<int64_t>(data.rows.size());
-    for (const TrainRow& row : data.rows) {
-      plan.tokens += static_cast<int64_t>(row.ids.size());
-      plan.labels += row.label_count();
-    }
-    plan.updates = trainer.total_steps(plan.rows);
-    plan.resumed_at = trainer.step();
+  void note_rows(const TuneRows& data) {
     for (const std::string& key : config.ignored) plan.notes.push_back("ignored " + key);
     for (const auto& [reason, count] : data.left_out) {
       plan.notes.push_back(cat("left out ", count, ": ", reason));
     }
     if (data.split > 0) {
       plan.notes.push_back(cat(data.split, " conversations longer than cutoff_len ",
-                               config.cutoff_len, " are split between exchanges"));
+                               config.cutoff_len,
+                               " are split between exchanges; no answer is cut"));
     }
-    if (plan.updates < kFewUpdates && config.max_steps == 0) {
-      const double epochs = std::ceil(config.epochs * static_cast<double>(kFewUpdates) /
-                                      static_cast<double>(std::max<int64_t>(1, plan.updates)));
-      plan.notes.push_back(cat(
-          plan.updates, " updates are few for the model to change; try ",
-          config.batch_size * config.accumulation > 4 ? "gradient_accumulation_steps: 4 or " : "",
-          "num_train_epochs: ", epochs));
+    if (data.shortened > 0) {
+      plan.notes.push_back(
+          cat(data.shortened, " questions lost their beginning, so that their answers fit"));
     }
-    return plan;
+    if (data.without_system > 0 && config.chat_template == "qwen" && config.system.empty()) {
+      plan.notes.push_back(cat(data.without_system, " rows have no system message and get \"",
+                               kQwenSystem,
+                               "\" as in LLaMA-Factory; template: chatml adds none, "
+                               "default_system: another"));
+    }
+    if (config.packing) {
+      plan.notes.push_back(cat(rows.size(), " rows are packed into ", units.size(), " of up to ",
+                               config.cutoff_len, " tokens; they do not see each other"));
+    }
   }
 
-  void log_line(const Json& line) {
-    log += line.dump() + "\n";
-    write_file(path("trainer_log.jsonl"), log);
+  // ---- plan
+
+  void plan_updates() {
+    const auto count = static_cast<int64_t>(units.size());
+    plan.proposals = propose(config, count);
+    TuneConfig proposed = config;
+    take(plan.proposals, proposed);
+    plan.proposed_updates = updates_of(proposed, count);
+    plan.proposals_taken = config.plan_auto && !plan.proposals.empty();
+    if (plan.proposals_taken) config = proposed;
+    plan.rows = static_cast<int64_t>(rows.size());
+    plan.held_out = static_cast<int64_t>(held_out.size());
+    plan.units = count;
+    plan.tokens = tokens_of(rows);
+    for (const TrainRow& row : rows) plan.labels += row.label_count();
+    plan.updates = updates_of(config, count);
+    plan.epochs = static_cast<double>(plan.updates) / static_cast<double>(updates_an_epoch());
   }
 
-  TuneResult train(Trainer& trainer, const std::vector<TrainRow>& rows,
-                   const std::vector<TrainRow>& held_out, const TuneCallbacks& callbacks) {
-    TuneResult result;
-    result.output_dir = config.output_dir;
-    const auto start = std::chrono::steady_clock::now();
-    const auto elapsed = [&] {
-      return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  void plan_cost() {
+    plan.resumed_at = trainer->step();
+    for (const Trainer::Parameter& p : trainer->parameters()) {
+      plan.trained_parameters += p.value.elements();
+    }
+    plan.memory_bytes = tuned->base_bytes() +
+                        trainer->memory_bytes(std::max(longest_of(rows), longest_of(held_out)));
+    if (keeps_best()) {
+      plan.memory_bytes += plan.trained_parameters * static_cast<int64_t>(sizeof(float));
+    }
+    plan.free_bytes = available_memory();
+    for (const std::string& note : tuned->notes()) plan.notes.push_back(note);
+    plan.tokens_per_second = measured_speed(*trainer, rows);
+    const double left = static_cast<double>(plan.updates - plan.resumed_at);
+    // Without a way back an evaluation takes about a third of the time.
+    const int64_t interval = evaluation_interval(config, plan.updates, updates_an_epoch());
+    const double evaluations =
+        1 + (interval > 0 ? std::floor(left / static_cast<double>(interval)) : 0);
+    const double tokens =
+        left / static_cast<double>(updates_an_epoch()) * static_cast<double>(plan.tokens) +
+        evaluations * static_cast<double>(tokens_of(held_out)) / 3;
+    plan.seconds = left > 0 ? tokens / plan.tokens_per_second : 0;
+  }
+
+  bool keeps_best() const { return !held_out.empty() && config.load_best_model_at_end; }
+
+  // ---- training
+
+  void resume() {
+    const std::string file = path("checkpoint.safetensors");
+    if (config.overwrite_output_dir && !config.resume) {
+      fs::remove(file);  // or a run that is killed at once would go on from it
+    } else if (file_exists(file)) {
+      load_tune_checkpoint(file, *trainer, state, identity);
+    }
+  }
+
+  void save() {
+    save_tune_checkpoint(path("checkpoint.safetensors"), *trainer, state, identity);
+    if (!config.full) tuned->write(chat_template, config.output_dir);
+  }
+
+  RunPosition position(int64_t first, int64_t tokens_before) const {
+    const auto step = static_cast<double>(trainer->step());
+    return {.step = trainer->step(),
+            .total = plan.updates,
+            .epoch = step / static_cast<double>(updates_an_epoch()),
+            .total_tokens = state.total_tokens,
+            .first = first,
+            .tokens_before = tokens_before};
+  }
+
+  void train(const TuneCallbacks& callbacks, TuneResult& result) {
+    const int64_t total = plan.updates, first = trainer->step();
+    const int64_t tokens_before = state.total_tokens;
+    const auto every = [](int64_t step, int64_t interval) {
+      return interval > 0 && step % interval == 0;
     };
-    const int64_t first = trainer.step();
-    result.updates = first;
-    log = log_until(path("trainer_log.jsonl"), first);
-    const auto evaluate = [&](int64_t step, int64_t total) {
-      result.eval_loss = trainer.evaluate(held_out);
-      log_line({{"current_steps", step}, {"total_steps", total}, {"eval_loss", result.eval_loss}});
+    const int64_t log_interval = std::max<int64_t>(1, steps_of(config.logging_steps, total));
+    const int64_t eval_interval = evaluation_interval(config, total, updates_an_epoch());
+    const int64_t save_interval = config.save_strategy == "no" ? 0
+                                  : config.save_strategy == "epoch"
+                                      ? updates_an_epoch()
+                                      : steps_of(config.save_steps, total);
+    TuneLog log(config.output_dir, first);
+    const auto evaluate_where_due = [&] {
+      const int64_t step = trainer->step();
+      const bool due = step == total || every(step, eval_interval);
+      if (held_out.empty() || !due || state.evaluated_at == step) return;
+      const double loss = trainer->evaluate(held_out);
+      const bool best = state.add_evaluation(step, loss, *trainer, keeps_best());
+      log.add_eval_loss(position(first, tokens_before), loss);
+      if (callbacks.on_evaluation) callbacks.on_evaluation({step, loss, best});
+    };
+    const auto stopped = [&] {
+      return config.early_stopping_steps > 0 && eval_interval > 0 &&
+             state.worse_in_a_row >= config.early_stopping_steps;
+    };
+    const auto on_step = [&](const StepLog& step) {
+      state.last_loss = step.loss;
+      state.loss_sum += step.loss;
+      ++state.loss_count;
+      state.total_tokens += step.tokens;
+      if (callbacks.on_step) {
+        callbacks.on_step({step.step, step.total, step.loss, step.rate, step.grad_norm,
+                           static_cast<double>(step.tokens) / std::max(1e-9, step.seconds)});
+      }
+      if (step.step == total || every(step.step, log_interval)) {
+        log.add_loss(position(first, tokens_before),
+                     state.loss_sum / static_cast<double>(state.loss_count), step.rate);
+        state.loss_sum = 0;
+        state.loss_count = 0;
+      }
+      evaluate_where_due();
+      if (step.step < total && every(step.step, save_interval)) {
+        save();
+        if (config.plot_loss) log.plot();
+      }
+      return !stopped();
     };
     try {
-      trainer.run(rows, [&](const StepLog& step) {
-        result.updates = step.step;
-        result.loss = step.loss;
-        if (callbacks.on_step) {
-          callbacks.on_step({step.step, step.total, step.loss, step.rate, step.grad_norm,
-                             static_cast<double>(step.tokens) / std::max(1e-9, step.seconds)});
-        }
-        const bool last = step.step == step.total;
-        if (last || step.step % config.logging_steps == 0) {
-          const double share = static_cast<double>(step.step) / static_cast<double>(step.total);
-          const double left = elapsed() / static_cast<double>(step.step - first) *
-                              static_cast<double>(step.total - step.step);
-          const double updates_an_epoch =
-              std::ceil(static_cast<double>(rows.size()) /
-                        static_cast<double>(config.batch_size * config.accumulation));
-          log_line(
-              {{"current_steps", step.step},
-               {"total_steps", step.total},
-               {"loss", step.loss},
-               {"lr", step.rate},
-               {"epoch", std::round(static_cast<double>(step.step) / updates_an_epoch * 100) / 100},
-               {"percentage", std::round(share * 10000) / 100},
-               {"elapsed_time", duration_text(elapsed())},
-               {"remaining_time", duration_text(left)}});
-        }
-        const auto every = [&](int64_t steps) { return steps > 0 && step.step % steps == 0; };
-        if (!held_out.empty() && (last || every(config.eval_steps))) {
-          evaluate(step.step, step.total);
-        }
-        if (!last && every(config.save_steps)) save(trainer);
-        return true;
-      });
+      // A stop may have come between an update and its evaluation.
+      if (first > 0) evaluate_where_due();
+      if (!stopped()) trainer->run(units, on_step);
     } catch (const Cancelled&) {
-      save(trainer);
-      fail(ErrorCode::kFailed, "stopped after ", trainer.step(),
+      save();
+      fail(ErrorCode::kFailed, "stopped after ", trainer->step(),
            " updates; the same command with resume_from_checkpoint=true goes on from there");
     }
-    // Also where the checkpoint held the last update already, as after a kill while writing.
-    save(trainer);
-    result.seconds = elapsed();
-    return result;
+    // The checkpoint holds the last state, the result the best one. Also where the checkpoint held
+    // the last update already, as after a kill while writing.
+    save_tune_checkpoint(path("checkpoint.safetensors"), *trainer, state, identity);
+    result.updates = trainer->step();
+    result.stopped_early = trainer->step() < total;
+    result.loss = state.last_loss;
+    result.eval_loss = state.last_eval_loss;
+    if (!state.best.empty()) {
+      result.eval_loss = state.best_eval_loss;
+      if (state.best_step < trainer->step()) result.best_step = state.best_step;
+      for (const Trainer::Parameter& parameter : trainer->parameters()) {
+        Tensor value = parameter.value;
+        const std::vector<float>& best = state.best.at(parameter.name);
+        std::copy(best.begin(), best.end(), value.data());
+      }
+    }
+    tuned->write(chat_template, config.output_dir);
+    if (config.plot_loss) log.plot();
+    result.seconds = log.seconds();
   }
 };
 

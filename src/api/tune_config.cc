@@ -6,28 +6,40 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/nearest.h"
+#include "train/schedule.h"
 #include "zhiyin/finetune.h"
 
 namespace zhiyin {
 namespace {
 
+// A value and where it stands, for messages: "tune.yaml: line 7: learning_rate".
+struct Entry {
+  std::string where, key;
+  YAML::Node node;
+
+  std::string text() const {
+    return node.IsScalar() ? cat("\"", node.Scalar(), "\"") : std::string("a list or map");
+  }
+};
+
 template <typename T>
-T value_of(const YAML::Node& node, const std::string& key, const char* expected) {
+T value_of(const Entry& entry, const char* expected) {
   try {
-    return node.as<T>();
+    return entry.node.as<T>();
   } catch (const YAML::Exception&) {
-    fail(ErrorCode::kUsage, key, ": must be ", expected, ", not \"",
-         node.IsScalar() ? node.Scalar() : std::string("a list or map"), "\"");
+    fail(ErrorCode::kUsage, entry.where, ": must be ", expected, ", not ", entry.text());
   }
 }
 
-std::vector<std::string> names_of(const YAML::Node& node, const std::string& key) {
+std::vector<std::string> names_of(const Entry& entry) {
   std::vector<std::string> names;
-  if (node.IsSequence()) {
-    for (const YAML::Node& item : node) names.push_back(value_of<std::string>(item, key, "a name"));
+  if (entry.node.IsSequence()) {
+    for (const YAML::Node& item : entry.node) {
+      names.push_back(value_of<std::string>({entry.where, entry.key, item}, "a list of names"));
+    }
     return names;
   }
-  const std::string text = value_of<std::string>(node, key, "names separated by commas");
+  const auto text = value_of<std::string>(entry, "names separated by commas");
   for (size_t at = 0; at <= text.size();) {
     const size_t end = std::min(text.find(',', at), text.size());
     std::string name = text.substr(at, end - at);
@@ -39,7 +51,7 @@ std::vector<std::string> names_of(const YAML::Node& node, const std::string& key
   return names;
 }
 
-using Setter = std::function<void(TuneConfig&, const std::string& key, const YAML::Node&)>;
+using Setter = std::function<void(TuneConfig&, const Entry&)>;
 
 template <typename T>
 Setter set(T TuneConfig::* field) {
@@ -47,104 +59,237 @@ Setter set(T TuneConfig::* field) {
                          : std::is_same_v<T, bool>      ? "true or false"
                          : std::is_floating_point_v<T>  ? "a number"
                                                         : "a whole number";
-  return [field, expected](TuneConfig& c, const std::string& key, const YAML::Node& node) {
-    c.*field = value_of<T>(node, key, expected);
+  return [field, expected](TuneConfig& c, const Entry& entry) {
+    c.*field = value_of<T>(entry, expected);
   };
 }
 
-// Only this value is built.
-Setter only(const std::string& wanted) {
-  return [wanted](TuneConfig&, const std::string& key, const YAML::Node& node) {
-    const std::string got = value_of<std::string>(node, key, "text");
-    check(got == wanted, ErrorCode::kUnsupported, key, ": ", got, " is not built yet; use ",
-          wanted);
+Setter set_names(std::vector<std::string> TuneConfig::* field) {
+  return [field](TuneConfig& c, const Entry& entry) { c.*field = names_of(entry); };
+}
+
+// One of some words; the field keeps it.
+Setter one_of(std::string TuneConfig::* field, const std::vector<std::string>& words) {
+  return [field, words](TuneConfig& c, const Entry& entry) {
+    const auto got = value_of<std::string>(entry, "text");
+    check(std::find(words.begin(), words.end(), got) != words.end(), ErrorCode::kUsage, entry.where,
+          ": is ", got, "; it can be ", join(words));
+    c.*field = got;
+  };
+}
+
+// Only these values are built; there is nothing to keep.
+Setter only(const std::vector<std::string>& wanted) {
+  return [wanted](TuneConfig&, const Entry& entry) {
+    const auto got = value_of<std::string>(entry, "text");
+    check(std::find(wanted.begin(), wanted.end(), got) != wanted.end(), ErrorCode::kUnsupported,
+          entry.where, ": ", got, " is not built; it can be ", join(wanted));
   };
 }
 
 Setter ignore(const std::string& why) {
-  return [why](TuneConfig& c, const std::string& key, const YAML::Node&) {
-    c.ignored.push_back(key + ": " + why);
-  };
+  return [why](TuneConfig& c, const Entry& entry) { c.ignored.push_back(entry.key + ": " + why); };
+}
+
+void set_finetuning_type(TuneConfig& c, const Entry& entry) {
+  const auto type = value_of<std::string>(entry, "text");
+  check(type == "lora" || type == "full", ErrorCode::kUnsupported, entry.where, ": ", type,
+        " is not built; it can be lora or full");
+  c.full = type == "full";
+}
+
+void set_quantization_bit(TuneConfig& c, const Entry& entry) {
+  c.quantization_bit = value_of<int64_t>(entry, "4 or 8");
+  check(c.quantization_bit == 4 || c.quantization_bit == 8, ErrorCode::kUnsupported, entry.where,
+        ": ", c.quantization_bit, " is not built; it can be 4 (Q4_K_M) or 8 (Q8_0)");
+}
+
+void set_lora_target(TuneConfig& c, const Entry& entry) {
+  c.lora_targets = names_of(entry);
+  if (c.lora_targets == std::vector<std::string>{"all"}) c.lora_targets.clear();
+}
+
+void set_plan(TuneConfig& c, const Entry& entry) {
+  const auto plan = value_of<std::string>(entry, "text");
+  check(plan == "auto" || plan == "show", ErrorCode::kUsage, entry.where, ": is ", plan,
+        "; it can be show (print what would serve the data better) or auto (take it)");
+  c.plan_auto = plan == "auto";
+}
+
+void set_max_steps(TuneConfig& c, const Entry& entry) {
+  // -1 is how transformers writes that epochs decide.
+  c.max_steps = std::max<int64_t>(0, value_of<int64_t>(entry, "a whole number"));
+}
+
+void set_resume(TuneConfig& c, const Entry& entry) {
+  const auto text = value_of<std::string>(entry, "true or a path");
+  c.resume = text != "false";
+  if (c.resume && text != "true") {
+    c.ignored.push_back(entry.key + ": the checkpoint in output_dir is taken");
+  }
+}
+
+void set_packing(TuneConfig& c, const Entry& entry) {
+  c.packing = c.packing || value_of<bool>(entry, "true or false");
 }
 
 const std::map<std::string, Setter>& setters() {
+  constexpr const char* kOneProcess = "there is one process";
+  constexpr const char* kInOneGo = "rows are read in one go";
+  constexpr const char* kPrecision =
+      "products with a quantised base are in bf16 where the CPU has it, adapters in f32";
+  constexpr const char* kRecompute = "blocks are computed again where memory asks for it";
   static const std::map<std::string, Setter> table = {
       {"model_name_or_path", set(&TuneConfig::model)},
       {"template", set(&TuneConfig::chat_template)},
       {"default_system", set(&TuneConfig::system)},
-      {"stage", only("sft")},
-      {"do_train", only("true")},
-      {"finetuning_type", only("lora")},
-      {"lora_target",
-       [](TuneConfig& c, const std::string& key, const YAML::Node& node) {
-         c.lora_targets = names_of(node, key);
-         if (c.lora_targets == std::vector<std::string>{"all"}) c.lora_targets.clear();
-       }},
+      {"stage", only({"sft"})},
+      {"do_train", only({"true"})},
+      {"finetuning_type", set_finetuning_type},
+      {"quantization_bit", set_quantization_bit},
+      {"lora_target", set_lora_target},
       {"lora_rank", set(&TuneConfig::lora_rank)},
       {"lora_alpha", set(&TuneConfig::lora_alpha)},
       {"lora_dropout", set(&TuneConfig::lora_dropout)},
       {"use_rslora", set(&TuneConfig::rslora)},
-      {"dataset", [](TuneConfig& c, const std::string& key,
-                     const YAML::Node& node) { c.datasets = names_of(node, key); }},
+      {"adapter_name_or_path", set(&TuneConfig::adapter)},
+      {"dataset", set_names(&TuneConfig::datasets)},
       {"dataset_dir", set(&TuneConfig::dataset_dir)},
       {"cutoff_len", set(&TuneConfig::cutoff_len)},
       {"max_samples", set(&TuneConfig::max_samples)},
+      {"train_on_prompt", set(&TuneConfig::train_on_prompt)},
+      {"mask_history", set(&TuneConfig::mask_history)},
+      {"packing", set_packing},
+      {"neat_packing", set_packing},
       {"output_dir", set(&TuneConfig::output_dir)},
       {"overwrite_output_dir", set(&TuneConfig::overwrite_output_dir)},
       {"logging_steps", set(&TuneConfig::logging_steps)},
       {"save_steps", set(&TuneConfig::save_steps)},
+      {"save_strategy", one_of(&TuneConfig::save_strategy, {"no", "steps", "epoch"})},
+      {"plot_loss", set(&TuneConfig::plot_loss)},
+      {"resume_from_checkpoint", set_resume},
       {"per_device_train_batch_size", set(&TuneConfig::batch_size)},
       {"gradient_accumulation_steps", set(&TuneConfig::accumulation)},
       {"learning_rate", set(&TuneConfig::learning_rate)},
       {"num_train_epochs", set(&TuneConfig::epochs)},
-      {"max_steps", set(&TuneConfig::max_steps)},
-      {"lr_scheduler_type", set(&TuneConfig::schedule)},
+      {"max_steps", set_max_steps},
+      {"lr_scheduler_type",
+       [](TuneConfig& c, const Entry& entry) {
+         c.schedule = value_of<std::string>(entry, "text");
+         schedule_kind(c.schedule);
+       }},
       {"warmup_ratio", set(&TuneConfig::warmup_ratio)},
       {"warmup_steps", set(&TuneConfig::warmup_steps)},
+      {"warmup_from_zero", set(&TuneConfig::warmup_from_zero)},
       {"weight_decay", set(&TuneConfig::weight_decay)},
       {"max_grad_norm", set(&TuneConfig::max_grad_norm)},
       {"seed", set(&TuneConfig::seed)},
-      {"train_on_prompt", set(&TuneConfig::train_on_prompt)},
-      {"mask_history", set(&TuneConfig::mask_history)},
-      {"adapter_name_or_path", set(&TuneConfig::adapter)},
+      {"optim", only({"adamw_torch", "adamw_torch_fused", "adamw_hf"})},
+      {"plan", set_plan},
       {"val_size", set(&TuneConfig::val_size)},
+      {"eval_dataset", set_names(&TuneConfig::eval_datasets)},
+      {"eval_strategy", one_of(&TuneConfig::eval_strategy, {"no", "steps", "epoch"})},
       {"eval_steps", set(&TuneConfig::eval_steps)},
-      {"resume_from_checkpoint",
-       [](TuneConfig& c, const std::string& key, const YAML::Node& node) {
-         if (node.IsNull()) return;
-         const std::string text = value_of<std::string>(node, key, "true or a path");
-         c.resume = text != "false";
-         if (c.resume && text != "true") {
-           c.ignored.push_back(key + ": the checkpoint in output_dir is taken");
-         }
-       }},
-      {"eval_strategy", ignore("eval_steps says when; without it, at the end")},
-      {"per_device_eval_batch_size", ignore("memory alone decides")},
-      {"quantization_bit", ignore("a quantised base is trained on as it is")},
-      {"bf16", ignore("products with a quantised base are in bf16, adapters in f32")},
-      {"fp16", ignore("products with a quantised base are in bf16, adapters in f32")},
+      {"early_stopping_steps", set(&TuneConfig::early_stopping_steps)},
+      {"load_best_model_at_end", set(&TuneConfig::load_best_model_at_end)},
+      {"metric_for_best_model", only({"loss", "eval_loss"})},
+      {"do_eval", ignore("rows held out are always evaluated")},
+      {"do_predict", only({"false"})},
+      {"greater_is_better", ignore("a lower loss is better")},
+      {"per_device_eval_batch_size", ignore("it changes no number; memory alone decides")},
+      {"bf16", ignore(kPrecision)},
+      {"fp16", ignore(kPrecision)},
+      {"pure_bf16", ignore(kPrecision)},
+      {"tf32", ignore(kPrecision)},
+      {"upcast_layernorm", ignore("norms are always in f32")},
+      {"quantization_method", ignore("quantization_bit says which format: Q4_K_M or Q8_0")},
+      {"quantization_type", ignore("quantization_bit says which format: Q4_K_M or Q8_0")},
+      {"double_quantization", ignore("the scales of Q4_K are quantised anyway")},
+      {"flash_attn", ignore("attention is always fused")},
+      {"gradient_checkpointing", ignore(kRecompute)},
+      {"disable_gradient_checkpointing", ignore(kRecompute)},
       {"overwrite_cache", ignore("nothing is cached")},
-      {"preprocessing_num_workers", ignore("rows are read in one go")},
-      {"dataloader_num_workers", ignore("rows are read in one go")},
-      {"ddp_timeout", ignore("there is one process")},
-      {"plot_loss", ignore("the plot is not built yet; trainer_log.jsonl has the losses")},
+      {"cache_dir", ignore("nothing is downloaded")},
+      {"preprocessing_num_workers", ignore(kInOneGo)},
+      {"preprocessing_batch_size", ignore(kInOneGo)},
+      {"dataloader_num_workers", ignore(kInOneGo)},
+      {"dataloader_pin_memory", ignore(kInOneGo)},
+      {"streaming", only({"false"})},
+      {"ddp_timeout", ignore(kOneProcess)},
+      {"ddp_find_unused_parameters", ignore(kOneProcess)},
+      {"local_rank", ignore(kOneProcess)},
+      {"deepspeed", ignore(kOneProcess)},
+      {"logging_first_step", ignore("logging_steps says which updates are logged")},
+      {"logging_strategy", ignore("logging_steps says which updates are logged")},
+      {"logging_dir", ignore("trainer_log.jsonl is in output_dir")},
+      {"save_total_limit", ignore("one checkpoint is kept, and the best state in it")},
+      {"save_only_model", ignore("the checkpoint is needed to go on after a stop")},
+      {"include_num_input_tokens_seen", ignore("trainer_log.jsonl always counts tokens")},
+      {"include_tokens_per_second", ignore("trainer_log.jsonl always has the throughput")},
       {"report_to", ignore("nothing is sent anywhere")},
+      {"run_name", ignore("nothing is sent anywhere")},
+      {"push_to_hub", only({"false"})},
       {"trust_remote_code", ignore("no foreign code is ever run")},
-      {"packing", ignore("rows always share a batch without seeing each other")},
-      {"neat_packing", ignore("rows always share a batch without seeing each other")},
+      {"use_fast_tokenizer", ignore("there is one tokenizer")},
+      {"use_unsloth", ignore("it is for GPUs")},
+      {"enable_liger_kernel", ignore("it is for GPUs")},
   };
   return table;
 }
 
-void apply(TuneConfig& config, const std::string& key, const YAML::Node& node) {
-  const auto found = setters().find(key);
+void apply(TuneConfig& config, const Entry& entry) {
+  const auto found = setters().find(entry.key);
   if (found != setters().end()) {
-    found->second(config, key, node);
+    // "key:" and "key: null" leave the default, as in LLaMA-Factory.
+    if (!entry.node.IsNull()) found->second(config, entry);
     return;
   }
   std::vector<std::string> known;
   for (const auto& [name, unused] : setters()) known.push_back(name);
-  fail(ErrorCode::kUsage, "the key ", key, " is not known; the nearest is ", nearest(key, known));
+  fail(ErrorCode::kUsage, entry.where, ": the key is not known; the nearest is ",
+       nearest(entry.key, known));
+}
+
+// Values that no setter could judge alone.
+void check_values(const TuneConfig& c, const std::string& path) {
+  for (const auto& [name, value] :
+       {std::pair{"model_name_or_path", c.model}, std::pair{"output_dir", c.output_dir}}) {
+    check(!value.empty(), ErrorCode::kUsage, path, ": ", name, " is missing");
+  }
+  check(!c.datasets.empty(), ErrorCode::kUsage, path, ": dataset is missing");
+  for (const auto& [name, value] :
+       {std::pair{"per_device_train_batch_size", c.batch_size},
+        std::pair{"gradient_accumulation_steps", c.accumulation},
+        std::pair{"cutoff_len", c.cutoff_len}, std::pair{"lora_rank", c.lora_rank}}) {
+    check(value > 0, ErrorCode::kUsage, path, ": ", name, " is ", value, "; it must be above 0");
+  }
+  for (const auto& [name, value] :
+       {std::pair{"learning_rate", c.learning_rate}, std::pair{"num_train_epochs", c.epochs}}) {
+    check(value > 0, ErrorCode::kUsage, path, ": ", name, " is ", value, "; it must be above 0");
+  }
+  for (const auto& [name, value] :
+       {std::pair{"logging_steps", c.logging_steps}, std::pair{"save_steps", c.save_steps},
+        std::pair{"eval_steps", c.eval_steps}, std::pair{"warmup_steps", c.warmup_steps},
+        std::pair{"weight_decay", c.weight_decay}, std::pair{"max_grad_norm", c.max_grad_norm},
+        std::pair{"val_size", c.val_size}}) {
+    check(value >= 0, ErrorCode::kUsage, path, ": ", name, " is ", value, "; it must be 0 or more");
+  }
+  for (const auto& [name, value] :
+       {std::pair{"lora_dropout", c.lora_dropout}, std::pair{"warmup_ratio", c.warmup_ratio}}) {
+    check(value >= 0 && value < 1, ErrorCode::kUsage, path, ": ", name, " is ", value,
+          "; it must be from 0 to below 1");
+  }
+  check(!c.train_on_prompt || !c.mask_history, ErrorCode::kUsage, path,
+        ": train_on_prompt and mask_history are both true; questions cannot be learned and earlier "
+        "turns left out at once");
+  check(c.eval_datasets.empty() || c.val_size == 0, ErrorCode::kUsage, path,
+        ": eval_dataset and val_size are both given; use one of them");
+  check(!c.full || c.quantization_bit == 0, ErrorCode::kUsage, path, ": quantization_bit is ",
+        c.quantization_bit,
+        " and finetuning_type is full; a packed weight cannot be trained, use "
+        "lora or leave quantization_bit out");
+  check(!c.full || c.adapter.empty(), ErrorCode::kUsage, path,
+        ": adapter_name_or_path is for finetuning_type: lora; merge the adapter first");
 }
 
 }  // namespace
@@ -159,26 +304,23 @@ TuneConfig read_tune_config(const std::string& path, const std::vector<std::stri
     fail(ErrorCode::kFailed, path, ": line ", e.mark.line + 1, ": ", e.msg);
   }
   check(root.IsMap(), ErrorCode::kFailed, path, ": is not a YAML map of keys and values");
-  for (const auto& entry : root) apply(config, entry.first.as<std::string>(), entry.second);
+  for (const auto& entry : root) {
+    const auto key = entry.first.as<std::string>();
+    apply(config,
+          {cat(path, ": line ", entry.first.Mark().line + 1, ": ", key), key, entry.second});
+  }
   for (const std::string& text : overrides) {
     const size_t at = text.find('=');
-    check(at != std::string::npos, ErrorCode::kUsage, "\"", text, "\" is not key=value");
-    apply(config, text.substr(0, at), YAML::Load(text.substr(at + 1)));
-    config.text += "\n" + text.substr(0, at) + ": " + text.substr(at + 1);
+    check(at != std::string::npos && at > 0, ErrorCode::kUsage, "\"", text, "\" is not key=value");
+    const std::string key = text.substr(0, at), value = text.substr(at + 1);
+    try {
+      apply(config, {key, key, YAML::Load(value)});
+    } catch (const YAML::Exception& e) {
+      fail(ErrorCode::kUsage, key, ": \"", value, "\" is not YAML: ", e.msg);
+    }
+    config.text += "\n" + key + ": " + value;
   }
-  for (const auto& [name, value] : {std::pair{"model_name_or_path", config.model},
-                                    std::pair{"output_dir", config.output_dir}}) {
-    check(!value.empty(), ErrorCode::kUsage, path, ": ", name, " is missing");
-  }
-  check(!config.datasets.empty(), ErrorCode::kUsage, path, ": dataset is missing");
-  for (const auto& [name, value] : {std::pair{"per_device_train_batch_size", config.batch_size},
-                                    std::pair{"gradient_accumulation_steps", config.accumulation},
-                                    std::pair{"cutoff_len", config.cutoff_len},
-                                    std::pair{"logging_steps", config.logging_steps}}) {
-    check(value > 0, ErrorCode::kUsage, path, ": ", name, " is ", value, "; it must be above 0");
-  }
-  check(config.lora_dropout >= 0 && config.lora_dropout < 1, ErrorCode::kUsage, path,
-        ": lora_dropout is ", config.lora_dropout, "; it must be from 0 to below 1");
+  check_values(config, path);
   if (config.lora_alpha == 0) config.lora_alpha = 2 * static_cast<double>(config.lora_rank);
   return config;
 }

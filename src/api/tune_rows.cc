@@ -53,16 +53,24 @@ std::vector<Json> read_rows(const std::string& path, int64_t max_rows) {
   return rows;
 }
 
+// Where a message says whether it is learned. Templates never see it.
+constexpr const char* kLearn = "learn";
+
 bool is_answer(const Json& message) { return message.at("role") == "assistant"; }
+
+bool learned(const Json& message) { return is_answer(message) && message.value(kLearn, true); }
 
 // Bursts of one side become one turn, and what nobody answered is dropped.
 Json cleaned(const Json& messages) {
   Json out = Json::array();
   for (const Json& message : messages) {
+    // An empty system message is none, as in LLaMA-Factory.
+    if (message.at("role") == "system" && message.at("content") == "") continue;
     const bool mergeable = !out.empty() && out.back().at("role") == message.at("role") &&
                            message.at("role") != "tool" && message.at("content").is_string() &&
-                           out.back().at("content").is_string() && message.size() == 2 &&
-                           out.back().size() == 2;
+                           out.back().at("content").is_string() &&
+                           !message.contains("tool_calls") && !out.back().contains("tool_calls") &&
+                           learned(message) == learned(out.back());
     if (mergeable) {
       out.back()["content"] =
           out.back()["content"].get<std::string>() + "\n" + message["content"].get<std::string>();
@@ -70,8 +78,29 @@ Json cleaned(const Json& messages) {
       out.push_back(message);
     }
   }
-  while (!out.empty() && !is_answer(out.back())) out.erase(out.size() - 1);
+  while (!out.empty() && !learned(out.back())) out.erase(out.size() - 1);
   return out;
+}
+
+// Whether a message is to be learned: "loss_weight" of LLaMA-Factory's second layout, "weight" of
+// OpenAI's, "train" of axolotl's; 0 and false carry it as context alone.
+bool learn_flag(const Json& message, const std::string& where) {
+  for (const char* key : {"loss_weight", "weight", "train"}) {
+    if (!message.contains(key) || message[key].is_null()) continue;
+    const Json& flag = message[key];
+    if (flag.is_boolean()) return flag.get<bool>();
+    check(flag.is_number() && (flag == 0 || flag == 1), ErrorCode::kFailed, where, ": \"", key,
+          "\" of a message is ", flag.dump(), "; it must be 0 (context alone) or 1 (learned)");
+    return flag == 1;
+  }
+  return true;
+}
+
+// The last `bytes` of a text, from a whole character on.
+std::string tail_of(const std::string& text, size_t bytes) {
+  size_t at = text.size() - std::min(bytes, text.size());
+  while (at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80) ++at;
+  return text.substr(at);
 }
 
 }  // namespace
@@ -145,6 +174,7 @@ struct TuneRows::Layout {
             " is none of the tags in dataset_info.json");
       Json turn = {{"role", found->second}, {"content", message[content_tag]}};
       if (message.contains("tool_calls")) turn["tool_calls"] = message["tool_calls"];
+      if (!learn_flag(message, where)) turn[kLearn] = false;
       messages.push_back(std::move(turn));
     }
     return messages;
@@ -184,13 +214,16 @@ void TuneRows::add_conversation(Json messages, float weight) {
     ++left_out["nothing is answered"];
     return;
   }
-  if (!config_.system.empty() && messages[0].at("role") != "system") {
-    messages.insert(messages.begin(), Json{{"role", "system"}, {"content", config_.system}});
+  if (messages[0].at("role") != "system") ++without_system;
+  if (config_.mask_history) {
+    // The last message is an answer that is learned, see cleaned().
+    for (size_t i = 0; i + 1 < messages.size(); ++i) messages[i][kLearn] = false;
   }
   const auto fits = [&](const TrainRow& row) {
     return static_cast<int64_t>(row.ids.size()) <= config_.cutoff_len;
   };
   const auto push = [&](TrainRow row) {
+    if (row.label_count() == 0) return;  // context whose answers went into the next row
     row.weight = weight;
     rows.push_back(std::move(row));
   };
@@ -221,11 +254,14 @@ void TuneRows::add_conversation(Json messages, float weight) {
       longer = with_exchange(system);
       candidate = row_of(longer);
     }
+    if (!fits(candidate)) shorten_question(longer, candidate);
     if (fits(candidate)) {
       taken = std::move(longer);
       row = std::move(candidate);
     } else {
-      ++left_out[cat("a question with its answer is longer than cutoff_len ", config_.cutoff_len)];
+      if (learned(message)) {
+        ++left_out[cat("an answer alone is longer than cutoff_len ", config_.cutoff_len)];
+      }
       taken = Json();
     }
     exchange = Json::array();
@@ -233,7 +269,45 @@ void TuneRows::add_conversation(Json messages, float weight) {
   if (!taken.empty()) push(std::move(row));
 }
 
-TrainRow TuneRows::row_of(const Json& messages) const {
+void TuneRows::shorten_question(Json& messages, TrainRow& row) {
+  // The end of the question stands next to the answer, so its beginning goes.
+  Json* question = nullptr;
+  for (Json& message : messages) {
+    if (message.at("role") == "user" && message.at("content").is_string()) question = &message;
+  }
+  if (question == nullptr) return;
+  const std::string text = question->at("content").get<std::string>();
+  size_t fitting = 0, too_long = text.size();
+  bool found = false;
+  while (true) {
+    const size_t bytes = fitting + (too_long - fitting) / 2;
+    (*question)["content"] = tail_of(text, bytes);
+    TrainRow shorter = row_of(messages);
+    if (static_cast<int64_t>(shorter.ids.size()) <= config_.cutoff_len) {
+      row = std::move(shorter);
+      found = true;
+      if (bytes == fitting) break;
+      fitting = bytes;
+    } else {
+      if (bytes == fitting) break;
+      too_long = bytes;
+    }
+  }
+  if (found) {
+    ++shortened;
+    (*question)["content"] = tail_of(text, fitting);
+  } else {
+    (*question)["content"] = text;
+  }
+}
+
+TrainRow TuneRows::row_of(const Json& conversation) const {
+  Json messages = conversation;
+  std::vector<bool> learn;  // of each answer
+  for (Json& message : messages) {
+    if (is_answer(message)) learn.push_back(learned(message));
+    message.erase(kLearn);
+  }
   TemplateVariables variables = TemplateVariables::object();
   add_special_tokens(variables, tokenizer_);
   const RenderedText rendered = render_answers(template_, parse_conversation(messages), variables);
@@ -250,10 +324,10 @@ TrainRow TuneRows::row_of(const Json& messages) const {
     }
   };
   size_t at = 0;
-  for (const TextSpan& answer : rendered.generated) {
-    const bool last = answer.end == rendered.generated.back().end;
+  for (size_t i = 0; i < rendered.generated.size(); ++i) {
+    const TextSpan& answer = rendered.generated[i];
     append(at, answer.begin, config_.train_on_prompt);
-    append(answer.begin, answer.end, last || !config_.mask_history);
+    append(answer.begin, answer.end, i >= learn.size() || learn[i]);
     at = answer.end;
   }
   append(at, rendered.text.size(), config_.train_on_prompt);

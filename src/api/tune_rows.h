@@ -16,8 +16,9 @@ namespace zhiyin {
 
 // Reads the data sets that dataset_info.json names, as LLaMA-Factory lays them out (alpaca;
 // sharegpt with any tags, OpenAI's messages among them), renders each conversation with one
-// template and labels its answers. No answer is cut: a row longer than cutoff_len is split between
-// exchanges, and a single exchange that is too long is left out and counted.
+// template and labels its answers, all but those that say they are context alone. No answer is cut:
+// a row longer than cutoff_len is split between exchanges, a question that leaves its answer no
+// space loses its beginning, and an answer that is too long alone is left out and counted.
 class TuneRows {
  public:
   // All must outlive it.
@@ -29,13 +30,17 @@ class TuneRows {
 
   std::vector<TrainRow> rows;
   int64_t split = 0;                        // conversations made into several rows
+  int64_t shortened = 0;                    // questions that lost their beginning
+  int64_t without_system = 0;               // conversations without a system message
   std::map<std::string, int64_t> left_out;  // conversations and exchanges, by reason
 
  private:
   struct Layout;
   // messages: role and content, in the roles of chat templates.
   void add_conversation(nlohmann::ordered_json messages, float weight);
-  TrainRow row_of(const nlohmann::ordered_json& messages) const;
+  TrainRow row_of(const nlohmann::ordered_json& conversation) const;
+  // Shortens the last question until the row fits cutoff_len; changes nothing where it cannot.
+  void shorten_question(nlohmann::ordered_json& messages, TrainRow& row);
 
   const TuneConfig& config_;
   const Tokenizer& tokenizer_;

@@ -31,8 +31,6 @@ class Linear {
   const std::string& path() const { return path_; }
   const Matrix& matrix() const { return matrix_; }
   const Tensor& bias() const { return bias_; }
-  // Makes the matrix trainable (f32) or another one.
-  void set_matrix(Matrix matrix) { matrix_ = std::move(matrix); }
 
   std::vector<Lora>& adapters() { return adapters_; }
   const std::vector<Lora>& adapters() const { return adapters_; }

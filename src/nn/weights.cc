@@ -12,7 +12,7 @@ Weights::Weights(Context& context, std::string source, std::vector<Weight> tenso
   for (Weight& weight : tensors) {
     std::string name = weight.name();
     const bool inserted =
-        table_->entries.try_emplace(std::move(name), Entry{std::move(weight), false}).second;
+        table_->entries.try_emplace(std::move(name), Entry{std::move(weight), false, {}}).second;
     check(inserted, ErrorCode::kFailed, table_->source, ": two tensors have the same name");
   }
 }
@@ -38,8 +38,23 @@ Weights::Entry& Weights::entry(std::string_view leaf) const {
   return found->second;
 }
 
-Weight Weights::matrix(std::string_view leaf, int64_t rows, int64_t cols) const {
-  const Weight& weight = entry(leaf).weight;
+const Tensor& Weights::parameter(Entry& entry, const Shape& shape) const {
+  if (entry.parameter.defined()) return entry.parameter;
+  const Weight& weight = entry.weight;
+  Tensor values = Tensor::empty(context(), shape).with_id(new_value_id());
+  context().pool().parallel_for(weight.rows(), 16, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      weight.unpack_row(context().kernels(), r, 0, weight.cols(),
+                        values.data() + r * weight.cols());
+    }
+  });
+  entry.parameter = values;
+  return entry.parameter;
+}
+
+Matrix Weights::matrix(std::string_view leaf, int64_t rows, int64_t cols) const {
+  Entry& found = entry(leaf);
+  const Weight& weight = found.weight;
   check((rows == 0 || weight.rows() == rows) && (cols == 0 || weight.cols() == cols),
         ErrorCode::kFailed, table_->source, ": the tensor ", weight.name(), " has the shape ",
         weight.shape().text(), " where the configuration asks for ", Shape{rows, cols}.text());
@@ -47,13 +62,23 @@ Weight Weights::matrix(std::string_view leaf, int64_t rows, int64_t cols) const 
 }
 
 Tensor Weights::vector(std::string_view leaf, int64_t size) const {
-  const Weight& weight = entry(leaf).weight;
+  Entry& found = entry(leaf);
+  const Weight& weight = found.weight;
   check(weight.rows() == 1 && weight.cols() == size, ErrorCode::kFailed, table_->source,
         ": the tensor ", weight.name(), " has the shape ", weight.shape().text(),
         " where the configuration asks for ", Shape{size}.text());
+  if (table_->trainable) return parameter(found, {size});
   Tensor values = Tensor::empty(context(), {size});
   weight.unpack_row(context().kernels(), 0, 0, size, values.data());
   return values;
+}
+
+std::vector<std::pair<std::string, Tensor>> Weights::parameters() const {
+  std::vector<std::pair<std::string, Tensor>> all;
+  for (const auto& [name, entry] : table_->entries) {
+    if (entry.parameter.defined()) all.emplace_back(name, entry.parameter);
+  }
+  return all;
 }
 
 std::vector<std::string> Weights::unused() const {

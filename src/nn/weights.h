@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "ops/ops.h"
@@ -29,9 +30,15 @@ class Weights {
   bool has(std::string_view leaf) const;
   // A matrix as it lies in the file. rows or cols 0: any. Throws kNotFound, naming the nearest
   // tensor there is, and kFailed on another shape.
-  Weight matrix(std::string_view leaf, int64_t rows, int64_t cols) const;
+  Matrix matrix(std::string_view leaf, int64_t rows, int64_t cols) const;
   // A vector, decoded to f32.
   Tensor vector(std::string_view leaf, int64_t size) const;
+
+  // From now on every matrix and vector is handed out decoded to f32, as a parameter that tapes can
+  // watch: a model made of these weights can be trained as a whole.
+  void make_trainable() const { table_->trainable = true; }
+  // Those handed out since, by name; the values are shared with the model.
+  std::vector<std::pair<std::string, Tensor>> parameters() const;
 
   // Names of the tensors nobody asked for.
   std::vector<std::string> unused() const;
@@ -40,16 +47,19 @@ class Weights {
   struct Entry {
     Weight weight;
     bool used = false;
+    Tensor parameter;  // undefined where the weights are not trainable
   };
   struct Table {
     Context* context;
     std::string source;
     std::map<std::string, Entry, std::less<>> entries;
+    bool trainable = false;
   };
   Weights(std::shared_ptr<Table> table, std::string path)
       : table_(std::move(table)), path_(std::move(path)) {}
   std::string full_name(std::string_view leaf) const;
   Entry& entry(std::string_view leaf) const;
+  const Tensor& parameter(Entry& entry, const Shape& shape) const;
 
   std::shared_ptr<Table> table_;
   std::string path_;

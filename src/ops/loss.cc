@@ -7,9 +7,6 @@
 namespace zhiyin {
 namespace {
 
-// Rows whose logits exist at one time in linear_cross_entropy.
-constexpr int64_t kChunkRows = 128;
-
 // weight * -log softmax(logits)[label]; where asked, logits become the gradient,
 // weight * (softmax(logits) - onehot(label)).
 double row_loss(const KernelTable& kernels, float* logits, int64_t n, int32_t label, float weight,
@@ -74,8 +71,8 @@ Tensor linear_cross_entropy(const Tensor& x, const Matrix& head, std::span<const
   if (need_dx) dx = Tensor::zeros(context, x.shape());
   if (need_dm) dm = Tensor::zeros(context, head.shape());
   double total = 0;
-  for (size_t begin = 0; begin < rows.size(); begin += kChunkRows) {
-    const size_t end = std::min(rows.size(), begin + kChunkRows);
+  for (size_t begin = 0; begin < rows.size(); begin += kLossChunkRows) {
+    const size_t end = std::min(rows.size(), begin + kLossChunkRows);
     const std::span<const int32_t> chunk(rows.data() + begin, end - begin);
     std::vector<int32_t> chunk_labels;
     std::vector<float> chunk_weights;

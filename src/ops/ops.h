@@ -116,6 +116,9 @@ Tensor attention_cached(const Tensor& q, KvType type, int64_t kv_heads, std::spa
 
 inline constexpr int32_t kIgnoreLabel = -100;
 
+// Rows whose logits exist at one time in linear_cross_entropy.
+inline constexpr int64_t kLossChunkRows = 128;
+
 // Sum over rows of -log softmax(x . head^T)[label], rows with kIgnoreLabel left out; x [T, width],
 // one label a row (already shifted). Logits exist for a chunk of rows at a time. A row's loss
 // counts `weights` times, one a row; empty: once.

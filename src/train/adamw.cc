@@ -28,7 +28,8 @@ void AdamW::update(std::span<const Tensor> gradients, int64_t step, double rate,
          .beta1 = static_cast<float>(options_.beta1),
          .beta2 = static_cast<float>(options_.beta2),
          .epsilon = static_cast<float>(options_.epsilon),
-         .weight_decay = static_cast<float>(options_.weight_decay),
+         .weight_decay =
+             parameters_[i].dims() > 1 ? static_cast<float>(options_.weight_decay) : 0.0f,
          .bias1 = static_cast<float>(1.0 - std::pow(options_.beta1, t)),
          .bias2 = static_cast<float>(1.0 - std::pow(options_.beta2, t)),
          .gradient_scale = static_cast<float>(gradient_scale)});

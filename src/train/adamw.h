@@ -1,5 +1,5 @@
 // AdamW: Adam with weight decay apart from the gradient (Loshchilov and Hutter 2019), in the order
-// of operations of torch.optim.AdamW.
+// of operations of torch.optim.AdamW. Vectors (norms, biases) do not decay, as in transformers.
 #pragma once
 
 #include <span>

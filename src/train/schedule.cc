@@ -20,7 +20,7 @@ ScheduleKind schedule_kind(std::string_view name) {
 double Schedule::rate(int64_t k) const {
   if (kind == ScheduleKind::kConstant) return peak;
   if (k < warmup_steps) {
-    return peak * static_cast<double>(k + 1) / static_cast<double>(warmup_steps);
+    return peak * static_cast<double>(from_zero ? k : k + 1) / static_cast<double>(warmup_steps);
   }
   if (kind == ScheduleKind::kConstantWithWarmup) return peak;
   const double done = static_cast<double>(k - warmup_steps) /

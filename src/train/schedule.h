@@ -16,9 +16,11 @@ struct Schedule {
   double peak = 0;
   int64_t warmup_steps = 0;  // kConstant has none
   int64_t total_steps = 1;
+  // Whether update 0 of a warm-up has the rate 0, as in transformers, which wastes that update;
+  // else warm-up goes from peak / warmup_steps to peak.
+  bool from_zero = false;
 
-  // Of update k = 0, 1, …. Warm-up goes from peak / warmup_steps to peak; transformers begins at 0,
-  // which wastes the first update.
+  // Of update k = 0, 1, ….
   double rate(int64_t k) const;
 };
 

@@ -13,18 +13,6 @@
 namespace zhiyin {
 namespace {
 
-std::vector<Trainer::Parameter> trained_parameters(CausalLm& model) {
-  std::vector<Trainer::Parameter> parameters;
-  for (Linear* layer : model.linears()) {
-    if (layer->adapters().empty()) continue;
-    const Lora& lora = layer->adapters().back();
-    parameters.push_back({layer->path() + ".lora_a", lora.a});
-    parameters.push_back({layer->path() + ".lora_b", lora.b});
-  }
-  check(!parameters.empty(), ErrorCode::kFailed, "training: the model has no adapter to train");
-  return parameters;
-}
-
 std::vector<Tensor> values_of(std::span<const Trainer::Parameter> parameters) {
   std::vector<Tensor> values;
   for (const Trainer::Parameter& parameter : parameters) values.push_back(parameter.value);
@@ -71,13 +59,26 @@ double total_weight(std::span<const MicroBatch> batches) {
 
 }  // namespace
 
-Trainer::Trainer(CausalLm& model, Context& context, const TrainOptions& options)
+std::vector<Trainer::Parameter> adapter_parameters(CausalLm& model) {
+  std::vector<Trainer::Parameter> parameters;
+  for (Linear* layer : model.linears()) {
+    if (layer->adapters().empty()) continue;
+    const Lora& lora = layer->adapters().back();
+    parameters.push_back({layer->path() + ".lora_a", lora.a});
+    parameters.push_back({layer->path() + ".lora_b", lora.b});
+  }
+  return parameters;
+}
+
+Trainer::Trainer(CausalLm& model, Context& context, const TrainOptions& options,
+                 std::vector<Parameter> parameters)
     : model_(model),
       context_(context),
       options_(options),
-      parameters_(trained_parameters(model)),
+      parameters_(std::move(parameters)),
       optimizer_(values_of(parameters_), options.adamw),
       bytes_per_token_(activation_bytes_per_token(model.config(), has_dropout(model))) {
+  check(!parameters_.empty(), ErrorCode::kFailed, "training: the model has nothing to train");
   check(options.rows_per_step > 0 && options.tokens_per_batch > 0, ErrorCode::kUsage,
         "training: an update of ", options.rows_per_step, " rows in batches of ",
         options.tokens_per_batch, " tokens cannot be; both must be above 0");
@@ -87,21 +88,42 @@ Trainer::Trainer(CausalLm& model, Context& context, const TrainOptions& options)
       static_cast<size_t>(std::max(kLeastKept, options.activation_bytes / 2)));
 }
 
-int64_t Trainer::total_steps(int64_t rows) const {
-  if (options_.max_steps > 0) return options_.max_steps;
-  const int64_t an_epoch = (rows + options_.rows_per_step - 1) / options_.rows_per_step;
-  return static_cast<int64_t>(std::ceil(options_.epochs * static_cast<double>(an_epoch)));
+RunLength Trainer::length(int64_t units) const {
+  return {.rows = units,
+          .rows_per_step = options_.rows_per_step,
+          .epochs = options_.epochs,
+          .max_steps = options_.max_steps};
 }
 
-std::vector<int64_t> Trainer::rows_of_step(int64_t step, int64_t rows) const {
-  const int64_t an_epoch = (rows + options_.rows_per_step - 1) / options_.rows_per_step;
+int64_t Trainer::total_steps(int64_t units) const { return length(units).updates(); }
+
+std::vector<int64_t> Trainer::units_of_step(int64_t step, int64_t units) const {
+  const int64_t an_epoch = length(units).updates_an_epoch();
   const int64_t epoch = step / an_epoch, begin = step % an_epoch * options_.rows_per_step;
-  std::vector<int64_t> order(static_cast<size_t>(rows));
+  std::vector<int64_t> order(static_cast<size_t>(units));
   std::iota(order.begin(), order.end(), 0);
   Random random(derived_seed(options_.seed, kOrderStream + static_cast<uint64_t>(epoch)));
   for (size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random.below(i)]);
-  const int64_t end = std::min(rows, begin + options_.rows_per_step);
+  const int64_t end = std::min(units, begin + options_.rows_per_step);
   return {order.begin() + begin, order.begin() + end};
+}
+
+int64_t Trainer::memory_bytes(int64_t longest_row) const {
+  const ModelConfig& c = model_.config();
+  constexpr auto kFloat = static_cast<int64_t>(sizeof(float));
+  int64_t trained = 0;
+  for (const Parameter& parameter : parameters_) trained += parameter.value.elements();
+  // A batch takes rows as long as they fit, and a longer row alone.
+  const int64_t tokens = std::max(
+      longest_row, std::min(options_.tokens_per_batch, options_.rows_per_step * longest_row));
+  // Kept for all blocks; else the inputs of all blocks and the inside of one, forth and back.
+  const int64_t activations =
+      keeps_activations(tokens)
+          ? tokens * bytes_per_token_
+          : tokens * (c.layers * c.hidden_size * kFloat + 2 * bytes_per_token_ / c.layers);
+  const int64_t logits = std::min(tokens, kLossChunkRows) * c.vocab_size * kFloat;
+  // Values, gradients and two moments.
+  return 4 * kFloat * trained + activations + logits;
 }
 
 void Trainer::set_dropout_seeds(int64_t micro_batch) {
@@ -145,9 +167,8 @@ Trainer::WindowResult Trainer::window(std::span<const TrainRow* const> rows) {
     for (const Parameter& parameter : parameters_) tape.watch(parameter.value);
     const auto tokens = static_cast<int64_t>(b.batch.ids.size());
     const Tensor hidden = model_.forward(
-        b.batch, {.cache = nullptr,
-                  .on_hidden = {},
-                  .keep_activations = tokens * bytes_per_token_ <= options_.activation_bytes});
+        b.batch,
+        {.cache = nullptr, .on_hidden = {}, .keep_activations = keeps_activations(tokens)});
     const Tensor loss = linear_cross_entropy(hidden, model_.head(), b.labels, b.weights);
     result.loss += static_cast<double>(loss.item()) / weight;
     result.tokens += tokens;
@@ -185,18 +206,28 @@ StepLog Trainer::update(std::span<const TrainRow* const> rows, double rate) {
 
 void Trainer::run(std::span<const TrainRow> rows,
                   const std::function<bool(const StepLog&)>& on_step) {
-  const auto count = static_cast<int64_t>(rows.size());
+  run(single_units(rows), on_step);
+}
+
+void Trainer::run(std::span<const TrainUnit> units,
+                  const std::function<bool(const StepLog&)>& on_step) {
+  const auto count = static_cast<int64_t>(units.size());
   check(count > 0, ErrorCode::kFailed, "training: there are no rows");
   const int64_t total = total_steps(count);
   const int64_t warmup =
       options_.warmup_steps > 0
           ? options_.warmup_steps
           : static_cast<int64_t>(std::ceil(options_.warmup_ratio * static_cast<double>(total)));
-  const Schedule schedule{options_.schedule, options_.learning_rate, warmup, total};
+  const Schedule schedule{.kind = options_.schedule,
+                          .peak = options_.learning_rate,
+                          .warmup_steps = warmup,
+                          .total_steps = total,
+                          .from_zero = options_.warmup_from_zero};
   while (step_ < total) {
     std::vector<const TrainRow*> window_rows;
-    for (const int64_t row : rows_of_step(step_, count)) {
-      window_rows.push_back(&rows[static_cast<size_t>(row)]);
+    for (const int64_t i : units_of_step(step_, count)) {
+      const TrainUnit& unit = units[static_cast<size_t>(i)];
+      window_rows.insert(window_rows.end(), unit.begin(), unit.end());
     }
     StepLog log = update(window_rows, schedule.rate(step_));
     log.total = total;

@@ -63,7 +63,8 @@ class Golden : public ::testing::TestWithParam<Case> {};
 
 TEST_P(Golden, GradientsOfTheFirstUpdate) {
   TinyModel tiny({.threads = 2, .precision = GetParam().precision});
-  Trainer trainer(*tiny.model, tiny.context, golden_options(GetParam().tokens_per_batch));
+  Trainer trainer(*tiny.model, tiny.context, golden_options(GetParam().tokens_per_batch),
+                  adapter_parameters(*tiny.model));
   const std::vector<TrainRow> rows = rows_of(golden().at("windows").at(0));
   const Trainer::WindowResult result = trainer.window(pointers(rows));
   const SafetensorsFile wanted = open_safetensors(data_path("lora/gradients_step1.safetensors"));
@@ -81,7 +82,8 @@ TEST_P(Golden, GradientsOfTheFirstUpdate) {
 
 TEST_P(Golden, LossesAndFinalAdapterOfThirtyUpdates) {
   TinyModel tiny({.threads = 2, .precision = GetParam().precision});
-  Trainer trainer(*tiny.model, tiny.context, golden_options(GetParam().tokens_per_batch));
+  Trainer trainer(*tiny.model, tiny.context, golden_options(GetParam().tokens_per_batch),
+                  adapter_parameters(*tiny.model));
   const Json& windows = golden().at("windows");
   for (size_t step = 0; step < windows.size(); ++step) {
     const std::vector<TrainRow> rows = rows_of(windows[step]);

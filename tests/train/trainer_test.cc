@@ -58,7 +58,7 @@ Outcome train(int threads, const std::vector<TrainRow>& rows, int64_t stop_at = 
   int64_t step = 0;
   if (stop_at > 0) {
     TinyModel tiny({.threads = threads}, with_dropout);
-    Trainer trainer(*tiny.model, tiny.context, short_run());
+    Trainer trainer(*tiny.model, tiny.context, short_run(), adapter_parameters(*tiny.model));
     trainer.run(rows, log);
     step = trainer.step();
     for (const Trainer::NamedArray& array : trainer.arrays()) {
@@ -66,7 +66,7 @@ Outcome train(int threads, const std::vector<TrainRow>& rows, int64_t stop_at = 
     }
   }
   TinyModel tiny({.threads = threads}, with_dropout);
-  Trainer trainer(*tiny.model, tiny.context, short_run());
+  Trainer trainer(*tiny.model, tiny.context, short_run(), adapter_parameters(*tiny.model));
   for (size_t i = 0; i < saved.size(); ++i) {
     std::copy(saved[i].begin(), saved[i].end(), trainer.arrays()[i].values.begin());
   }
@@ -88,11 +88,11 @@ TEST(Trainer, ResumedRunEndsWithTheBytesOfAnUninterruptedOne) {
 
 TEST(Trainer, EachEpochTakesEveryRowOnceInAnOrderOfItsOwn) {
   TinyModel tiny({.threads = 1});
-  const Trainer trainer(*tiny.model, tiny.context, short_run());
+  const Trainer trainer(*tiny.model, tiny.context, short_run(), adapter_parameters(*tiny.model));
   EXPECT_EQ(trainer.total_steps(10), 8);
   std::vector<std::vector<int64_t>> epochs(2);
   for (int64_t step = 0; step < 8; ++step) {
-    for (const int64_t row : trainer.rows_of_step(step, 10)) {
+    for (const int64_t row : trainer.units_of_step(step, 10)) {
       epochs[static_cast<size_t>(step / 4)].push_back(row);
     }
   }
@@ -124,7 +124,7 @@ double largest_difference(const std::vector<float>& a, const std::vector<float>&
 TEST(Trainer, AWeightOfTwoCountsAsTheRowTwice) {
   std::vector<TrainRow> rows = random_rows(2, 2);
   TinyModel tiny({.threads = 2, .precision = Precision::kExact});
-  Trainer trainer(*tiny.model, tiny.context, short_run());
+  Trainer trainer(*tiny.model, tiny.context, short_run(), adapter_parameters(*tiny.model));
   const TrainRow* twice[] = {&rows[0], &rows[1], &rows[1]};
   const Trainer::WindowResult wanted = trainer.window(twice);
   rows[1].weight = 2;
@@ -139,7 +139,7 @@ TEST(Trainer, DropoutActsInTrainingAlone) {
   const TrainRow* window[] = {&rows[0], &rows[1], &rows[2]};
   const auto loss_of = [&](double p, bool training) {
     TinyModel tiny({.threads = 1}, [&](LoraAdapter& adapter) { adapter.dropout = p; });
-    Trainer trainer(*tiny.model, tiny.context, short_run());
+    Trainer trainer(*tiny.model, tiny.context, short_run(), adapter_parameters(*tiny.model));
     return training ? trainer.window(window).loss : trainer.evaluate(rows);
   };
   EXPECT_NEAR(loss_of(0.5, false), loss_of(0, false), 1e-9);
@@ -153,7 +153,7 @@ TEST(Trainer, GradientsOfDropoutAreThoseOfTheLossThatWasSeen) {
   const std::vector<TrainRow> rows = random_rows(2, 4);
   const TrainRow* window[] = {&rows[0], &rows[1]};
   TinyModel tiny({.threads = 1, .precision = Precision::kExact}, with_dropout);
-  Trainer trainer(*tiny.model, tiny.context, short_run());
+  Trainer trainer(*tiny.model, tiny.context, short_run(), adapter_parameters(*tiny.model));
   const Trainer::WindowResult before = trainer.window(window);
   const double norm = global_norm(before.gradients);
   constexpr double kStep = 1e-3;
@@ -173,7 +173,7 @@ TEST(Trainer, KeptActivationsGiveTheBitsOfComputingThemAgain) {
     TinyModel tiny({.threads = 2}, with_dropout);
     TrainOptions options = short_run();
     options.activation_bytes = bytes;
-    Trainer trainer(*tiny.model, tiny.context, options);
+    Trainer trainer(*tiny.model, tiny.context, options, adapter_parameters(*tiny.model));
     return flat(trainer.window(window));
   };
   EXPECT_EQ(gradients_of(int64_t{1} << 30), gradients_of(0));
@@ -182,7 +182,7 @@ TEST(Trainer, KeptActivationsGiveTheBitsOfComputingThemAgain) {
 TEST(Trainer, CancelledRunKeepsTheLastWholeUpdate) {
   const std::vector<TrainRow> rows = random_rows(10, 5);
   TinyModel tiny({.threads = 1});
-  Trainer trainer(*tiny.model, tiny.context, short_run());
+  Trainer trainer(*tiny.model, tiny.context, short_run(), adapter_parameters(*tiny.model));
   EXPECT_THROW(trainer.run(rows,
                            [&](const StepLog& log) {
                              if (log.step == 2) tiny.context.cancel();
