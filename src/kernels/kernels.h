@@ -79,6 +79,15 @@ struct GemmPanelBf16Args {
   bool accumulate;
 };
 
+// 32 rows of a packed weight from `row` (a multiple of 16) on as the columns of a bf16 panel, with
+// zeros for those past the last: panel[depth / 2][32][2] of the weight's columns [k, k + depth).
+// k is a multiple of 256, depth of 32.
+struct PanelFromPackedArgs {
+  PackedWeight w;
+  int64_t row, k, depth;
+  uint16_t* panel;  // aligned to 64 bytes
+};
+
 // y[r] = x . w[r] for rows of F32, F16 or BF16 weights.
 struct GemvDenseArgs {
   Format format;
@@ -158,6 +167,7 @@ struct KernelTable {
   void (*pack_rows)(Format format, const uint8_t* source, int64_t row_bytes, int rows, int64_t cols,
                     uint8_t* target);
   void (*gemm_packed)(const PackedGemmArgs& args);
+  void (*panel_from_packed)(const PanelFromPackedArgs& args);
 
   // dense products
   void (*gemm_panel_f32)(const GemmPanelF32Args& args);

@@ -13,12 +13,18 @@ constexpr int64_t kFewRows = 3;
 
 int64_t round_up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
 
-// Scratch of a thread, kept between calls.
+// Scratch of a thread, kept between calls, from the start of a cache line on: a vector that lies
+// across two lines costs two loads.
 float* scratch(size_t slot, int64_t floats) {
+  constexpr size_t kLineFloats = 16;
   thread_local std::vector<float> buffers[3];
   std::vector<float>& buffer = buffers[slot];
-  if (buffer.size() < static_cast<size_t>(floats)) buffer.resize(static_cast<size_t>(floats));
-  return buffer.data();
+  const size_t size = static_cast<size_t>(floats) + kLineFloats;
+  if (buffer.size() < size) buffer.resize(size);
+  void* start = buffer.data();
+  size_t room = buffer.size() * sizeof(float);
+  return static_cast<float*>(std::align(kLineFloats * sizeof(float),
+                                        static_cast<size_t>(floats) * sizeof(float), start, room));
 }
 
 // Whether products with this matrix may round activations and weights to bf16: its own values have
@@ -38,43 +44,76 @@ void read_row(const Context& context, const Matrix& m, int64_t r, int64_t begin,
   }
 }
 
-// x as bf16 rows of an even number of columns.
+// x as bf16 rows, with a zero after an odd number of columns.
 struct Bf16Rows {
-  std::unique_ptr<uint16_t[]> data;
-  int64_t stride;
+  Tensor storage;
+  uint16_t* data;  // at the start of a cache line
+  int64_t stride;  // a multiple of 32
 };
 Bf16Rows to_bf16(Context& context, const RowsView& x) {
-  Bf16Rows out{nullptr, round_up(x.cols, 2)};
-  out.data = std::make_unique_for_overwrite<uint16_t[]>(static_cast<size_t>(x.rows * out.stride));
+  // An odd number of cache lines a row: else the rows that a kernel reads side by side share few
+  // sets of the cache and push each other out.
+  constexpr int64_t kLine = 32;
+  Bf16Rows out;
+  out.stride = (round_up(x.cols, kLine) / kLine | 1) * kLine;
+  out.storage = Tensor::empty(context, {x.rows, out.stride / 2});
+  out.data = reinterpret_cast<uint16_t*>(out.storage.data());
   context.pool().parallel_for(x.rows, 16, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
-      uint16_t* target = out.data.get() + r * out.stride;
+      uint16_t* target = out.data + r * out.stride;
       context.kernels().f32_to_bf16(x.data + r * x.stride, target, x.cols);
-      if (out.stride > x.cols) target[x.cols] = 0;
+      if (x.cols % 2 != 0) target[x.cols] = 0;
     }
   });
   return out;
 }
 
-// A block of 32 output columns, as the panel its product needs, times all rows of a.
+// Products are blocked so that what is read again stays close (Goto and van de Geijn 2008): a panel
+// of kDepth x 32 weights in the L1 cache, a block of kTokens x kDepth activations and the panels of
+// a strip in L2. kDepth is a multiple of every format's block.
+constexpr int64_t kDepth = 512, kTokens = 128;
+constexpr int64_t kStripPanels = 8;
+
+// Panels of kDepth x 32 values of one operand, for a strip of output columns; f32 or bf16 values.
+struct StripPanels {
+  float* data;
+  int64_t depth;  // of k, even for bf16
+  bool bf16;
+
+  float* panel(int64_t p) const {
+    const int64_t offset = p * depth * kPanelCols;
+    return bf16 ? reinterpret_cast<float*>(reinterpret_cast<uint16_t*>(data) + offset)
+                : data + offset;
+  }
+  uint16_t* panel16(int64_t p) const { return reinterpret_cast<uint16_t*>(panel(p)); }
+};
+
+// A block of k of all rows of a, times the panels of a strip of output columns.
 struct PanelProduct {
   const KernelTable& kernels;
   const RowsView& a;     // f32 rows, or
   const Bf16Rows* bf16;  // their bf16 twin
   float* c;
   int64_t c_stride;
-  bool accumulate;
 
-  void run(const float* panel, int64_t column, int cols, int64_t row_begin, int64_t row_end) const {
-    if (bf16 != nullptr) {
-      kernels.gemm_panel_bf16({bf16->data.get() + row_begin * bf16->stride, bf16->stride,
-                               reinterpret_cast<const uint16_t*>(panel), bf16->stride,
-                               row_end - row_begin, c + row_begin * c_stride + column, c_stride,
-                               cols, accumulate});
-    } else {
-      kernels.gemm_panel_f32({a.data + row_begin * a.stride, a.stride, panel, a.cols,
-                              row_end - row_begin, c + row_begin * c_stride + column, c_stride,
-                              cols, accumulate});
+  // k from k_begin on, as many as the panels are deep; output columns [column, column + cols).
+  void run(const StripPanels& strip, int64_t k_begin, int64_t column, int64_t cols,
+           int64_t row_begin, int64_t row_end, bool accumulate) const {
+    for (int64_t t = row_begin; t < row_end; t += kTokens) {
+      const int64_t tokens = std::min(kTokens, row_end - t);
+      for (int64_t j = 0; j < cols; j += kPanelCols) {
+        const int width = static_cast<int>(std::min<int64_t>(kPanelCols, cols - j));
+        float* target = c + t * c_stride + column + j;
+        if (bf16 != nullptr) {
+          kernels.gemm_panel_bf16({bf16->data + t * bf16->stride + k_begin, bf16->stride,
+                                   strip.panel16(j / kPanelCols), strip.depth, tokens, target,
+                                   c_stride, width, accumulate});
+        } else {
+          kernels.gemm_panel_f32({a.data + t * a.stride + k_begin, a.stride,
+                                  strip.panel(j / kPanelCols), strip.depth, tokens, target,
+                                  c_stride, width, accumulate});
+        }
+      }
     }
   }
 };
@@ -138,24 +177,43 @@ void multiply(Context& context, const RowsView& x, const Matrix& m, float* y, in
   const bool bf16 = use_bf16(context, m);
   Bf16Rows rounded;
   if (bf16) rounded = to_bf16(context, x);
-  const PanelProduct product{kernels, x, bf16 ? &rounded : nullptr, y, y_stride, false};
-  const int64_t strips = (m.rows() + kPanelCols - 1) / kPanelCols;
+  const PanelProduct product{kernels, x, bf16 ? &rounded : nullptr, y, y_stride};
+  // The packed form, where there is one, is what stays in memory; a mapped file would be read
+  // again.
+  const PackedWeight* packed = bf16 ? m.weight().packed() : nullptr;
+  // Several strips a thread, so that threads end together.
+  const int64_t all_panels = (m.rows() + kPanelCols - 1) / kPanelCols;
+  const int64_t strip_cols =
+      kPanelCols *
+      std::clamp<int64_t>(all_panels / (4 * context.pool().threads()), 1, kStripPanels);
+  const int64_t strips = (m.rows() + strip_cols - 1) / strip_cols;
   for_strips(context, strips, x.rows, [&](int64_t strip, int64_t row_begin, int64_t row_end) {
-    const int64_t first = strip * kPanelCols;
-    const int cols = static_cast<int>(std::min<int64_t>(kPanelCols, m.rows() - first));
-    const int64_t k = bf16 ? rounded.stride : x.cols;
-    float* rows = scratch(0, cols * k);
-    for (int64_t i = 0; i < cols; ++i) {
-      read_row(context, m, first + i, 0, x.cols, rows + i * k);
-      if (k > x.cols) rows[i * k + x.cols] = 0;
+    const int64_t first = strip * strip_cols;
+    const int64_t strip_end = std::min(m.rows(), first + strip_cols);
+    for (int64_t k = 0; k < x.cols; k += kDepth) {
+      const int64_t end = std::min(x.cols, k + kDepth);
+      const int64_t depth = bf16 ? round_up(end - k, 2) : end - k;
+      const StripPanels panels{scratch(1, strip_cols * depth), depth, bf16};
+      for (int64_t n = first; n < strip_end; n += kPanelCols) {
+        const int64_t p = (n - first) / kPanelCols;
+        if (packed != nullptr) {
+          kernels.panel_from_packed({*packed, n, k, depth, panels.panel16(p)});
+          continue;
+        }
+        const int cols = static_cast<int>(std::min<int64_t>(kPanelCols, strip_end - n));
+        float* rows = scratch(0, kPanelCols * depth);
+        for (int64_t i = 0; i < cols; ++i) {
+          read_row(context, m, n + i, k, end, rows + i * depth);
+          if (depth > end - k) rows[i * depth + depth - 1] = 0;
+        }
+        if (bf16) {
+          kernels.panel_from_rows_bf16(rows, depth, cols, depth, panels.panel16(p));
+        } else {
+          kernels.panel_from_rows_f32(rows, depth, cols, depth, panels.panel(p));
+        }
+      }
+      product.run(panels, k, first, strip_end - first, row_begin, row_end, k > 0);
     }
-    float* panel = scratch(1, kPanelCols * k);
-    if (bf16) {
-      kernels.panel_from_rows_bf16(rows, k, cols, k, reinterpret_cast<uint16_t*>(panel));
-    } else {
-      kernels.panel_from_rows_f32(rows, k, cols, k, panel);
-    }
-    product.run(panel, first, cols, row_begin, row_end);
   });
 }
 
@@ -165,52 +223,48 @@ void multiply_transposed(Context& context, const RowsView& dy, const Matrix& m, 
   const bool bf16 = use_bf16(context, m);
   Bf16Rows rounded;
   if (bf16) rounded = to_bf16(context, dy);
-  const PanelProduct product{kernels, dy, bf16 ? &rounded : nullptr, dx, dx_stride, accumulate};
+  const PanelProduct product{kernels, dy, bf16 ? &rounded : nullptr, dx, dx_stride};
   // A strip is as wide as the blocks of the format, so that no block is decoded twice.
   const int64_t block = m.frozen() ? format_info(m.weight().format()).block : 1;
   const int64_t strip_cols = std::max<int64_t>(block, kPanelCols);
   const int64_t strips = (m.cols() + strip_cols - 1) / strip_cols;
-  const int64_t n = dy.cols, padded = bf16 ? rounded.stride : n;
   for_strips(context, strips, dy.rows, [&](int64_t strip, int64_t row_begin, int64_t row_end) {
     const int64_t first = strip * strip_cols, end = std::min(m.cols(), first + strip_cols);
-    const int64_t width = round_up(end - first, kPanelCols), panels = width / kPanelCols;
-    float* panel = scratch(1, padded * kPanelCols * panels);
+    const int64_t width = round_up(end - first, kPanelCols), count = width / kPanelCols;
     float* pair = scratch(0, 2 * width);
     uint16_t* pair16 = reinterpret_cast<uint16_t*>(scratch(2, width));
     std::fill_n(pair, 2 * width, 0.0f);
-    for (int64_t r = 0; r < padded; r += 2) {
-      for (int64_t half = 0; half < 2 && r + half < padded; ++half) {
-        float* row = pair + half * width;
-        if (r + half < n) {
-          read_row(context, m, r + half, first, end, row);
-        } else {
-          std::fill_n(row, end - first, 0.0f);
+    for (int64_t n = 0; n < dy.cols; n += kDepth) {
+      const int64_t filled = std::min(kDepth, dy.cols - n);
+      const StripPanels panels{scratch(1, kDepth * width), bf16 ? round_up(filled, 2) : filled,
+                               bf16};
+      for (int64_t r = 0; r < panels.depth; r += 2) {
+        for (int64_t half = 0; half < 2 && r + half < panels.depth; ++half) {
+          float* row = pair + half * width;
+          if (r + half < filled) {
+            read_row(context, m, n + r + half, first, end, row);
+          } else {
+            std::fill_n(row, end - first, 0.0f);
+          }
+          if (bf16) continue;
+          for (int64_t p = 0; p < count; ++p) {
+            std::copy_n(row + p * kPanelCols, kPanelCols,
+                        panels.panel(p) + (r + half) * kPanelCols);
+          }
         }
-        if (bf16) continue;
-        for (int64_t p = 0; p < panels; ++p) {
-          std::copy_n(row + p * kPanelCols, kPanelCols,
-                      panel + (p * padded + r + half) * kPanelCols);
+        if (!bf16) continue;
+        kernels.f32_to_bf16(pair, pair16, 2 * width);
+        for (int64_t p = 0; p < count; ++p) {
+          uint16_t* target = panels.panel16(p) + r * kPanelCols;
+          const uint16_t* low = pair16 + p * kPanelCols;
+          const uint16_t* high = low + width;
+          for (int64_t c = 0; c < kPanelCols; ++c) {
+            target[2 * c] = low[c];
+            target[2 * c + 1] = high[c];
+          }
         }
       }
-      if (!bf16) continue;
-      kernels.f32_to_bf16(pair, pair16, 2 * width);
-      for (int64_t p = 0; p < panels; ++p) {
-        uint16_t* target = reinterpret_cast<uint16_t*>(panel) + (p * padded + r) * kPanelCols;
-        const uint16_t* low = pair16 + p * kPanelCols;
-        const uint16_t* high = low + width;
-        for (int64_t c = 0; c < kPanelCols; ++c) {
-          target[2 * c] = low[c];
-          target[2 * c + 1] = high[c];
-        }
-      }
-    }
-    for (int64_t p = 0; p < panels; ++p) {
-      const int64_t column = first + p * kPanelCols;
-      const int cols = static_cast<int>(std::min<int64_t>(kPanelCols, end - column));
-      const float* start = bf16 ? reinterpret_cast<const float*>(
-                                      reinterpret_cast<uint16_t*>(panel) + p * padded * kPanelCols)
-                                : panel + p * padded * kPanelCols;
-      product.run(start, column, cols, row_begin, row_end);
+      product.run(panels, n, first, end - first, row_begin, row_end, accumulate || n > 0);
     }
   });
 }
@@ -247,7 +301,7 @@ void multiply_outer(Context& context, const RowsView& dy, const RowsView& x, flo
     }
   });
   const RowsView a{transposed.get(), n, tokens, tokens};
-  const PanelProduct product{kernels, a, nullptr, dm, x.cols, accumulate};
+  const PanelProduct product{kernels, a, nullptr, dm, x.cols};
   const int64_t strips = (x.cols + kPanelCols - 1) / kPanelCols;
   for_strips(context, strips, n, [&](int64_t strip, int64_t row_begin, int64_t row_end) {
     const int64_t first = strip * kPanelCols;
@@ -258,7 +312,7 @@ void multiply_outer(Context& context, const RowsView& dy, const RowsView& x, flo
       std::copy_n(x.data + t * x.stride + first, cols, row);
       std::fill(row + cols, row + kPanelCols, 0.0f);
     }
-    product.run(panel, first, cols, row_begin, row_end);
+    product.run({panel, tokens, false}, 0, first, cols, row_begin, row_end, accumulate);
   });
 }
 

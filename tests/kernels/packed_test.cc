@@ -229,6 +229,39 @@ TEST_P(PackedTest, WritesItsRowsAlone) {
   }
 }
 
+// Panels of the packed form are those of the decoded rows, rounded once to bf16 however the steps
+// before it round.
+TEST_P(PackedTest, PanelsHoldTheDecodedWeights) {
+  const int64_t block = std::max(format_info(GetParam()).block, kQ8Block);
+  std::mt19937 random(8);
+  for (const KernelTable* table : tables()) {
+    SCOPED_TRACE(table->name);
+    for (const int64_t cols : {block, int64_t{512} + 3 * block}) {
+      const Matrix m(GetParam(), 53, cols, Fill::kRandom, random);
+      const Packed packed(*table, m);
+      const std::vector<float> w = m.values();
+      for (const int64_t row : {0, 16, 32, 48}) {
+        for (int64_t k = 0; k < cols; k += 512) {
+          const int64_t depth = std::min<int64_t>(512, cols - k);
+          const AlignedBytes bytes(depth * kPanelCols * 2);
+          auto* panel = reinterpret_cast<uint16_t*>(bytes.data.get());
+          table->panel_from_packed({packed.weight, row, k, depth, panel});
+          for (int64_t i = 0; i < depth; ++i) {
+            for (int64_t c = 0; c < kPanelCols; ++c) {
+              const float got = bfloat16_to_float(panel[i / 2 * 2 * kPanelCols + 2 * c + i % 2]);
+              const float expected =
+                  row + c < m.rows ? w[static_cast<size_t>((row + c) * cols + k + i)] : 0.0f;
+              // A weight near zero is the difference of two numbers as large as its scale and min.
+              ASSERT_NEAR(got, expected, std::abs(expected) / 255 + 2e-4)
+                  << "row " << row + c << ", column " << k + i;
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
 // Codes and activations at both ends of their ranges: no intermediate sum may saturate.
 TEST_P(PackedTest, ExtremeCodes) {
   std::mt19937 random(4);

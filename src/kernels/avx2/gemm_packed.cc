@@ -1,5 +1,6 @@
 #include "kernels/avx2/kernels_avx2.h"
 #include "kernels/avx2/packed_simd.h"
+#include "kernels/packed_driver.h"
 
 namespace zhiyin::avx2 {
 

@@ -1,9 +1,9 @@
-// Vectors of 8 lanes for kernels/packed_driver.h; avx512/packed_simd.h describes the members.
+// Vectors of 8 lanes for kernels/packed_unpack.h and packed_driver.h; avx512/packed_simd.h describes the members.
 #pragma once
 
 #include <immintrin.h>
 
-#include "kernels/packed_driver.h"
+#include "kernels/packed_unpack.h"
 
 namespace zhiyin::avx2 {
 namespace {

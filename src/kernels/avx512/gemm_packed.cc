@@ -1,5 +1,6 @@
 #include "kernels/avx512/kernels_avx512.h"
 #include "kernels/avx512/packed_simd.h"
+#include "kernels/packed_driver.h"
 
 namespace zhiyin::avx512 {
 

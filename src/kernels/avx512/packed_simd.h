@@ -1,9 +1,9 @@
-// Vectors of 16 lanes for kernels/packed_driver.h.
+// Vectors of 16 lanes for kernels/packed_unpack.h and packed_driver.h.
 #pragma once
 
 #include <immintrin.h>
 
-#include "kernels/packed_driver.h"
+#include "kernels/packed_unpack.h"
 
 namespace zhiyin::avx512 {
 namespace {

@@ -12,6 +12,7 @@ KernelTable make_table() {
   table.name = "avx512-vnni-bf16";
   table.quantize_rows = quantize_rows;
   table.gemm_packed = gemm_packed;
+  table.panel_from_packed = panel_from_packed;
   wide::enter<Lanes>(&table);
   table.gemm_panel_bf16 = gemm_panel_bf16;
   return table;

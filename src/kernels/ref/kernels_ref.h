@@ -12,6 +12,7 @@ int64_t packed_group_bytes(Format format, int64_t cols);
 void pack_rows(Format format, const uint8_t* source, int64_t row_bytes, int rows, int64_t cols,
                uint8_t* target);
 void gemm_packed(const PackedGemmArgs& args);
+void panel_from_packed(const PanelFromPackedArgs& args);
 
 void gemm_panel_f32(const GemmPanelF32Args& args);
 void gemm_panel_bf16(const GemmPanelBf16Args& args);

@@ -11,6 +11,7 @@ KernelTable make_table() {
       .packed_group_bytes = packed_group_bytes,
       .pack_rows = pack_rows,
       .gemm_packed = gemm_packed,
+      .panel_from_packed = panel_from_packed,
       .gemm_panel_f32 = gemm_panel_f32,
       .gemm_panel_bf16 = gemm_panel_bf16,
       .gemv_dense = gemv_dense,
