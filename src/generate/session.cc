@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 
 #include "base/error.h"
 
@@ -70,9 +71,14 @@ Generation Session::generate(std::span<const int32_t> prompt, Sampler& sampler,
     start = std::chrono::steady_clock::now();
     sampler.reset_history();
     for (const int32_t id : prompt) sampler.accept(id);
+    std::optional<NameSpanState> spans;
+    if (options.names != nullptr) spans.emplace(*options.names);
     for (int64_t n = 0; options.max_tokens < 0 || n < options.max_tokens; ++n) {
-      const int32_t id = sampler.sample({logits.data(), static_cast<size_t>(logits.elements())});
+      const std::span<float> choices(logits.data(), static_cast<size_t>(logits.elements()));
+      if (spans) spans->mask(choices);
+      const int32_t id = sampler.sample(choices);
       sampler.accept(id);
+      if (spans) spans->accept(id);
       result.ids.push_back(id);
       if (options.stop.contains(id) || (options.on_token && !options.on_token(id))) {
         result.reason = FinishReason::kStop;

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "generate/name_spans.h"
 #include "generate/sampler.h"
 #include "models/task.h"
 
@@ -22,6 +23,8 @@ enum class FinishReason { kStop, kLength, kCancelled };
 struct GenerateOptions {
   int64_t max_tokens = -1;  // < 0: as many as the context holds
   StopSet stop;
+  // Where given, what stands between [[ and ]] in the answer is one of its names.
+  const NameSpans* names = nullptr;
   // Called with each token that is no stop token; false ends the answer with kStop.
   std::function<bool(int32_t)> on_token;
   // Called between parts of a long prompt with tokens done and tokens in all.
