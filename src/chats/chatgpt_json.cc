@@ -297,11 +297,8 @@ Ratings read_ratings(const InputFile& file) {
 }
 
 void read_all(const InputFile& file, JsonObjects& objects, const MessageSink& sink) {
-  // Beyond it a file is no export but an attack on the reader's time.
-  constexpr int kMostDamage = 1000;
   const Ratings ratings = read_ratings(file);
   int64_t conversations = 0;
-  int damaged = 0;
   bool recovering = false;
   JsonPiece piece;
   while (objects.next(piece)) {
@@ -324,10 +321,9 @@ void read_all(const InputFile& file, JsonObjects& objects, const MessageSink& si
       place.text = cat("unreadable from byte ", piece.offset, " on");
       sink(std::move(place));
     }
-    check(++damaged <= kMostDamage, ErrorCode::kFailed, file.path(), ": is damaged at ", damaged,
-          " places, the last at byte ", piece.offset, "; export it again");
     recovering = true;
-    objects.recover();
+    check(objects.recover(), ErrorCode::kFailed, file.path(),
+          ": is damaged at too many places, the last at byte ", piece.offset, "; export it again");
   }
 }
 

@@ -101,8 +101,8 @@ bool JsonObjects::skip_past(std::string_view mark) {
   }
 }
 
-bool JsonObjects::capture() {
-  begin_ = at_;
+bool JsonObjects::scan_value() {
+  const size_t first = at_ - begin_;  // kept as a distance, since fill() moves both
   int64_t depth = 0;
   bool in_string = false, escaped = false;
   for (;; ++at_) {
@@ -122,10 +122,10 @@ bool JsonObjects::capture() {
     } else if (c == '{' || c == '[') {
       ++depth;
     } else if (c == '}' || c == ']') {
-      if (depth == 0) return at_ > begin_;  // belongs to what is around the value
+      if (depth == 0) return at_ > begin_ + first;  // belongs to what is around it
       if (--depth == 0) break;
     } else if (depth == 0 && (c == ',' || c == ':' || kBlanks.find(c) != std::string_view::npos)) {
-      return at_ > begin_;
+      return at_ > begin_ + first;
     }
   }
   ++at_;
@@ -138,49 +138,36 @@ void JsonObjects::give(JsonPiece& piece, bool whole) const {
   piece.whole = whole;
 }
 
-// A key with its value, or the end of the outer object. False at the end of the stream.
-bool JsonObjects::step_outer(JsonPiece& piece, bool& given) {
-  if (buffer_[at_] == '}') {
-    begin_ = at_;
-    ++at_;
-    level_ = Level::kTop;
-    in_outer_ = false;
-    done_ = one_value_;
-    if (list_met_) return true;
-    // No list: the object itself is what was looked for.
+JsonObjects::Outer JsonObjects::scan_outer() {
+  const std::string wanted = "\"" + list_key_ + "\"";
+  begin_ = at_++;
+  std::string_view key;
+  for (;;) {
+    if (at_end()) return Outer::kCut;
+    const char c = buffer_[at_];
+    if (c == ',' || c == ':' || kBlanks.find(c) != std::string_view::npos) {
+      ++at_;
+      continue;
+    }
+    if (c == '}') {
+      ++at_;
+      return Outer::kWhole;
+    }
+    const size_t from = at_ - begin_;
+    if (!scan_value()) return Outer::kCut;
+    key = std::string_view(buffer_).substr(begin_ + from, at_ - begin_ - from);
+    if (c != '"' || key != wanted) continue;
+    // The key, or a value of the same text: a list must follow.
+    while (!at_end() &&
+           (buffer_[at_] == ':' || kBlanks.find(buffer_[at_]) != std::string_view::npos))
+      ++at_;
+    if (at_end() || buffer_[at_] != '[') continue;
+    outer_ = buffer_.substr(begin_, from);
+    outer_.erase(outer_.find_last_not_of(", \t\r\n") + 1);
     outer_ += '}';
-    piece = {outer_, dropped_ + begin_, true};
-    given = true;
-    return true;
-  }
-  if (buffer_[at_] == ',' || buffer_[at_] == ':') {
     begin_ = ++at_;
-    return true;
+    return Outer::kList;
   }
-  if (!capture()) return false;
-  const std::string key = buffer_.substr(begin_, at_ - begin_);
-  begin_ = at_;
-  skip_blanks();
-  if (at_end() || buffer_[at_] != ':') return !at_end();
-  begin_ = ++at_;
-  skip_blanks();
-  if (at_end()) return false;
-  if (buffer_[at_] == '[' && key == "\"" + list_key_ + "\"") {
-    begin_ = ++at_;
-    level_ = Level::kList;
-    list_met_ = true;
-    return true;
-  }
-  const bool whole = capture();
-  // What stands behind the list is of no use, and a long rest is none either.
-  if (!list_met_ && outer_.size() + (at_ - begin_) <= kLongestPiece) {
-    if (outer_.size() > 1) outer_ += ',';
-    outer_ += key;
-    outer_ += ':';
-    outer_.append(buffer_, begin_, at_ - begin_);
-  }
-  begin_ = at_;
-  return whole;
 }
 
 bool JsonObjects::next(JsonPiece& piece) {
@@ -188,81 +175,80 @@ bool JsonObjects::next(JsonPiece& piece) {
     if (done_) return false;
     begin_ = at_;
     skip_blanks();
-    if (at_end()) {
-      // An object that the stream ends in before its list was met.
-      if (level_ == Level::kOuter && !list_met_ && outer_.size() > 1) {
-        piece = {outer_, dropped_ + at_, false};
-        level_ = Level::kTop;
-        return true;
-      }
-      return false;
-    }
+    if (at_end()) return false;
     const char c = buffer_[at_];
-    if (level_ == Level::kOuter) {
-      bool given = false;
-      if (!step_outer(piece, given)) {
-        if (list_met_) return false;
-        piece = {outer_, dropped_ + begin_, false};
-        level_ = Level::kTop;
-        begin_ = at_;
-        return true;
-      }
-      if (given) return true;
-    } else if (c == ',' || c == ':' || c == '}') {
-      ++at_;
-    } else if (level_ == Level::kTop && c == '#') {
+    if (level_ == Level::kTop && c == '#') {
       if (!skip_past("\n")) return false;
     } else if (c == ']') {
       ++at_;
-      level_ = in_outer_ ? Level::kOuter : Level::kTop;
+      if (level_ == Level::kList) level_ = in_outer_ ? Level::kRest : Level::kTop;
       done_ = one_value_ && level_ == Level::kTop;
+    } else if (c == ',' || c == ':' || c == '}') {
+      ++at_;
+      if (c == '}' && level_ == Level::kRest) {
+        level_ = Level::kTop;
+        in_outer_ = false;
+        done_ = one_value_;
+      }
+    } else if (level_ == Level::kRest) {
+      if (!scan_value()) return false;
     } else if (level_ == Level::kTop && c == '[') {
       ++at_;
       level_ = Level::kList;
     } else if (level_ == Level::kTop && c == '{' && !list_key_.empty()) {
-      ++at_;
-      level_ = Level::kOuter;
-      in_outer_ = true;
-      list_met_ = false;
-      outer_ = "{";
+      const Outer found = scan_outer();
+      if (found == Outer::kList) {
+        level_ = Level::kList;
+        in_outer_ = true;
+        continue;
+      }
+      give(piece, found == Outer::kWhole);
+      done_ = one_value_;
+      return true;
     } else {
-      const bool whole = capture();
+      const bool whole = scan_value();
       give(piece, whole);
       return true;
     }
   }
 }
 
-void JsonObjects::recover() {
-  // Another element follows as "}, {", or on a line of its own: inside a piece that is no element
-  // this finds false starts too, which turn out not to be what is looked for.
+// Another element follows as "}, {", or begins a line: inside a piece that is no element this finds
+// false starts too, which turn out not to be what is looked for.
+bool JsonObjects::is_start(size_t at) const {
+  bool border = false;
+  for (size_t before = at; before > 0;) {
+    const char c = buffer_[--before];
+    if (c == '\n' && before + 1 == at) return true;
+    border = border || c == ',' || c == '\n';
+    if (c == '}') return border;
+    if (c != ',' && kBlanks.find(c) == std::string_view::npos) return false;
+  }
+  return false;
+}
+
+bool JsonObjects::recover() {
+  constexpr uint64_t kMostBytes = 32 * kLongestPiece;
+  looked_through_ += at_ - begin_;
+  if (looked_through_ > kMostBytes) return false;
   level_ = Level::kList;
-  size_t from = std::min(begin_ + 1, buffer_.size());
-  for (;;) {
-    at_ = from;
-    while (at_ < buffer_.size() && buffer_[at_] != '{') ++at_;
-    if (at_ >= buffer_.size()) {
-      begin_ = at_;
-      if (!fill()) return;
-      from = at_;
-      continue;
-    }
-    size_t before = at_;
-    bool border = false, brace = false;
-    while (before > 0 && !brace) {
-      const char c = buffer_[--before];
-      border = border || c == ',' || c == '\n';
-      if (c == '}' && border) {
-        brace = true;
-      } else if (c != ',' && kBlanks.find(c) == std::string_view::npos) {
-        break;
+  at_ = std::min(begin_ + 1, buffer_.size());
+  for (;; ++at_) {
+    at_ = std::min(buffer_.find('{', at_), buffer_.size());
+    // Of what is looked through only the end matters, where a border may stand.
+    constexpr size_t kBorder = 64;
+    if (at_ == buffer_.size()) {
+      begin_ = at_ - std::min(at_, kBorder);
+      const bool more = fill();
+      if (!more) {
+        begin_ = at_;
+        return true;
       }
-    }
-    if (brace) {
+      --at_;
+    } else if (is_start(at_)) {
       begin_ = at_;
-      return;
+      return true;
     }
-    from = at_ + 1;
   }
 }
 

@@ -34,36 +34,39 @@ class JsonObjects {
   bool next(JsonPiece& piece);
 
   // The piece last given was not readable: goes on with the first thing behind its beginning that
-  // looks like the start of another element, which may lie inside it.
-  void recover();
+  // looks like the start of another element, which may lie inside it. False, at the end, when so
+  // much has been looked through again and again that the file is an attack on the reader's time.
+  bool recover();
 
   // The fields that the object around the list has before it, as an object: "{…}".
-  std::string outer() const { return outer_ + "}"; }
+  const std::string& outer() const { return outer_; }
 
   // Skips to behind the first `mark`; false, at the end, where there is none.
   bool skip_past(std::string_view mark);
 
  private:
-  enum class Level { kTop, kOuter, kList };
+  enum class Level { kTop, kList, kRest };  // kRest: behind the list, in the object around it
+  enum class Outer { kList, kWhole, kCut };
 
   bool fill();  // more bytes; false at the end
   bool at_end() { return at_ >= buffer_.size() && !fill(); }
   void skip_blanks();
-  bool capture();  // a value at at_, into begin_ and at_; false: not whole
-  bool step_outer(JsonPiece& piece, bool& given);
+  bool scan_value();   // moves at_ behind the value there; false: not whole
+  Outer scan_outer();  // the same for an object, but no further than to the start of its list
+  bool is_start(size_t at) const;
   void give(JsonPiece& piece, bool whole) const;
 
   ByteReader& reader_;
   std::string list_key_;
   bool one_value_, done_ = false;
   std::string buffer_;
-  size_t at_ = 0, begin_ = 0;  // begin_: of the piece being captured; bytes before it may go
+  size_t at_ = 0, begin_ = 0;  // begin_: of the piece being scanned; bytes before it may go
   uint64_t dropped_ = 0;       // bytes of the stream that the buffer has let go
   bool end_ = false;
   Level level_ = Level::kTop;
-  bool in_outer_ = false;  // the list stands in an object
-  bool list_met_ = false;
-  std::string outer_ = "{";
+  bool in_outer_ = false;        // the list stands in an object
+  uint64_t looked_through_ = 0;  // bytes, by recover()
+  std::string outer_ = "{}";
 };
 
 // Parses text; if that fails, mends and parses again: ill-formed UTF-8, halves of surrogate pairs,

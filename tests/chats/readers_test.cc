@@ -144,7 +144,11 @@ TEST(JsonObjects, TakesEveryLayoutApart) {
     EXPECT_THAT(pieces(R"({"m":{"x":[1]},"list":[{"a":1},{"b":2}],"n":3})", step, "list", &outer),
                 ElementsAre(R"({"a":1})", R"({"b":2})"));
     EXPECT_EQ(outer, R"({"m":{"x":[1]}})");
-    EXPECT_THAT(pieces(R"({"m": 1, "list": 2})", step, "list"), ElementsAre(R"({"m":1,"list":2})"));
+    EXPECT_THAT(pieces(R"({"m": 1, "list": 2})", step, "list"),
+                ElementsAre(R"({"m": 1, "list": 2})"));
+    EXPECT_THAT(pieces(R"({"a":"list","list":[1]})", step, "list"), ElementsAre("1"));
+    EXPECT_THAT(pieces("{\"a\":\"b\n{\"list\":[2]}", step, "list"),
+                ElementsAre("{\"a\":\"b\n{\"list\":[2]}…"));
     EXPECT_THAT(pieces(R"([{"a":1},{"b")", step), ElementsAre(R"({"a":1})", R"({"b"…)"));
     EXPECT_THAT(pieces("", step), ElementsAre());
   }
@@ -162,7 +166,7 @@ TEST(JsonObjects, GoesOnBehindDamage) {
       if (value.is_object()) {
         good.push_back(value.dump());
       } else {
-        objects.recover();
+        EXPECT_TRUE(objects.recover());
       }
     }
     EXPECT_THAT(good, ::testing::ElementsAre(R"({"a":"1"})", R"({"c":"3","d":[{"x":1},{"y":2}]})",

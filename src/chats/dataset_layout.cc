@@ -1,0 +1,145 @@
+#include "chats/dataset_layout.h"
+
+#include <map>
+
+#include "base/error.h"
+#include "chats/ascii.h"
+
+namespace zhiyin::chats {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// A text field; empty where it is absent or null.
+std::string text_of(const Json& object, const std::string& key, const std::string& where) {
+  if (key.empty() || !object.contains(key) || object[key].is_null()) return {};
+  check(object[key].is_string(), ErrorCode::kFailed, where, ": \"", key, "\" is not a text");
+  return object[key].get<std::string>();
+}
+
+Json object_in(const Json& entry, const char* key) {
+  return entry.is_object() && entry.contains(key) && entry[key].is_object() ? entry[key]
+                                                                            : Json::object();
+}
+
+// Whether "key": stands in the text, with `opener` as the first character of its value where given.
+bool has_key(std::string_view text, std::string_view key, char opener = '\0') {
+  const std::string quoted = cat('"', key, '"');
+  for (size_t at = 0; (at = text.find(quoted, at)) != std::string_view::npos;) {
+    at += quoted.size();
+    std::string_view rest = trim_left(text.substr(at));
+    if (!rest.starts_with(':')) continue;
+    rest = trim_left(rest.substr(1));
+    if (opener == '\0' || rest.starts_with(opener)) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+DatasetLayout::DatasetLayout(const Json& entry)
+    : alpaca_(!entry.is_object() || !entry.contains("formatting") ||
+              entry["formatting"] == "alpaca"),
+      columns_(object_in(entry, "columns")),
+      tags_(object_in(entry, "tags")) {}
+
+std::optional<DatasetLayout> DatasetLayout::guess(std::string_view head) {
+  const std::string_view start = trim_left(head);
+  if (!start.starts_with('[') && !start.starts_with('{')) return std::nullopt;
+  if (has_key(head, "instruction") && has_key(head, "output")) {
+    return DatasetLayout(Json::object());
+  }
+  if (has_key(head, "conversations", '[') && has_key(head, "from") && has_key(head, "value")) {
+    return DatasetLayout(Json{{"formatting", "sharegpt"}});
+  }
+  if (has_key(head, "messages", '[') && has_key(head, "role") && has_key(head, "content")) {
+    return DatasetLayout(Json{{"formatting", "sharegpt"},
+                              {"columns", {{"messages", "messages"}}},
+                              {"tags",
+                               {{"role_tag", "role"},
+                                {"content_tag", "content"},
+                                {"user_tag", "user"},
+                                {"assistant_tag", "assistant"},
+                                {"observation_tag", "tool"},
+                                {"system_tag", "system"}}}});
+  }
+  return std::nullopt;
+}
+
+// As LLaMA-Factory: where columns are given, those not among them do not exist.
+std::string DatasetLayout::column(const char* name, const char* standard) const {
+  return columns_.value(name, columns_.empty() ? standard : "");
+}
+
+Json DatasetLayout::messages_of(const Json& row, const std::string& where) const {
+  check(row.is_object(), ErrorCode::kFailed, where, ": is not an object");
+  return alpaca_ ? from_alpaca(row, where) : from_sharegpt(row, where);
+}
+
+Json DatasetLayout::from_alpaca(const Json& row, const std::string& where) const {
+  Json messages = Json::array();
+  const auto say = [&](const char* role, const std::string& text) {
+    messages.push_back({{"role", role}, {"content", text}});
+  };
+  const std::string system = text_of(row, column("system", "system"), where);
+  if (!system.empty()) say("system", system);
+  const std::string history = column("history", "history");
+  if (row.contains(history) && row[history].is_array()) {
+    for (const Json& pair : row[history]) {
+      check(pair.is_array() && pair.size() == 2 && pair[0].is_string() && pair[1].is_string(),
+            ErrorCode::kFailed, where, ": \"", history, "\" must hold pairs of texts");
+      say("user", pair[0]);
+      say("assistant", pair[1]);
+    }
+  }
+  std::string question = text_of(row, column("prompt", "instruction"), where);
+  const std::string input = text_of(row, column("query", "input"), where);
+  if (!question.empty() && !input.empty()) question += "\n";
+  question += input;
+  say("user", question);
+  const std::string answer = text_of(row, column("response", "output"), where);
+  if (!answer.empty()) say("assistant", answer);
+  return messages;
+}
+
+Json DatasetLayout::from_sharegpt(const Json& row, const std::string& where) const {
+  const std::string key = column("messages", "conversations");
+  check(row.contains(key) && row[key].is_array(), ErrorCode::kFailed, where, ": has no list \"",
+        key, "\"; name the column in dataset_info.json");
+  const std::string role_tag = tags_.value("role_tag", "from");
+  const std::string content_tag = tags_.value("content_tag", "value");
+  const std::string function_tag = tags_.value("function_tag", "function_call");
+  const std::map<std::string, const char*> roles = {
+      {tags_.value("user_tag", "human"), "user"},
+      {tags_.value("assistant_tag", "gpt"), "assistant"},
+      {tags_.value("system_tag", "system"), "system"},
+      {tags_.value("observation_tag", "observation"), "tool"}};
+  Json messages = Json::array();
+  const std::string system = text_of(row, column("system", "system"), where);
+  if (!system.empty()) messages.push_back({{"role", "system"}, {"content", system}});
+  for (const Json& message : row[key]) {
+    check(message.is_object() && message.contains(role_tag), ErrorCode::kFailed, where,
+          ": a message lacks \"", role_tag, "\"; name the tags in dataset_info.json");
+    const bool calls = message.contains("tool_calls");
+    check(message.contains(content_tag) || calls, ErrorCode::kFailed, where, ": a message lacks \"",
+          content_tag, "\"; name the tags in dataset_info.json");
+    const std::string role = text_of(message, role_tag, where);
+    const Json content = message.value(content_tag, Json(""));
+    if (role == function_tag && content.is_string()) {
+      const Json call = Json::parse(content.get<std::string>(), nullptr, false);
+      messages.push_back({{"role", "assistant"},
+                          {"content", ""},
+                          {"tool_calls", {{{"type", "function"}, {"function", call}}}}});
+      continue;
+    }
+    const auto found = roles.find(role);
+    check(found != roles.end(), ErrorCode::kFailed, where, ": the role ", role,
+          " is none of the tags in dataset_info.json");
+    Json turn = {{"role", found->second}, {"content", content}};
+    if (calls) turn["tool_calls"] = message["tool_calls"];
+    messages.push_back(std::move(turn));
+  }
+  return messages;
+}
+
+}  // namespace zhiyin::chats
