@@ -58,6 +58,7 @@ Matrix Weights::matrix(std::string_view leaf, int64_t rows, int64_t cols) const 
   check((rows == 0 || weight.rows() == rows) && (cols == 0 || weight.cols() == cols),
         ErrorCode::kFailed, table_->source, ": the tensor ", weight.name(), " has the shape ",
         weight.shape().text(), " where the configuration asks for ", Shape{rows, cols}.text());
+  if (table_->trainable) return parameter(found, weight.shape());
   return weight;
 }
 
