@@ -1,5 +1,7 @@
 #include "chats/ledger.h"
 
+#include <deque>
+
 #include "base/error.h"
 #include "base/file.h"
 
@@ -80,23 +82,34 @@ std::vector<StickerUse> Ledger::stickers() const {
 }
 
 std::vector<StickerContext> Ledger::sticker_contexts() const {
+  constexpr int64_t kNear = 120;  // seconds
+  constexpr int kBefore = 3;
+  struct Said {
+    std::string talk, sender, text, key;
+    int64_t time = 0;
+  };
+  const auto together = [&](const Said& a, const Said& b) {
+    return a.talk == b.talk && a.sender == b.sender && b.time - a.time <= kNear;
+  };
   std::vector<StickerContext> contexts;
-  // Neighbours of the same sender within two minutes.
+  std::deque<Said> before;  // newest first
   Statement query(*database_,
-                  "WITH talks AS (SELECT DISTINCT talk FROM messages WHERE sticker_key != ''),"
-                  " near AS (SELECT sticker_key, time, sender,"
-                  "  lag(text) OVER w AS text1, lag(sender) OVER w AS sender1,"
-                  "  lag(time) OVER w AS time1, lag(kind) OVER w AS kind1,"
-                  "  lead(text) OVER w AS text2, lead(sender) OVER w AS sender2,"
-                  "  lead(time) OVER w AS time2, lead(kind) OVER w AS kind2"
-                  "  FROM messages WHERE talk IN talks"
-                  "  WINDOW w AS (PARTITION BY talk ORDER BY time, id))"
-                  " SELECT sticker_key, text1 FROM near WHERE sticker_key != '' AND kind1 = 'text'"
-                  "  AND sender1 = sender AND time - time1 <= 120"
-                  " UNION ALL"
-                  " SELECT sticker_key, text2 FROM near WHERE sticker_key != '' AND kind2 = 'text'"
-                  "  AND sender2 = sender AND time2 - time <= 120");
-  while (query.step()) contexts.push_back({query.text(0), query.text(1)});
+                  "SELECT talk, sender, CASE kind WHEN 'text' THEN text ELSE '' END, sticker_key,"
+                  " time FROM messages WHERE talk IN"
+                  "  (SELECT DISTINCT talk FROM messages WHERE sticker_key != '')"
+                  " ORDER BY talk, time, id");
+  while (query.step()) {
+    Said now{query.text(0), query.text(1), query.text(2), query.text(3), query.number(4)};
+    if (!before.empty() && !before.front().key.empty() && together(before.front(), now)) {
+      contexts.push_back({before.front().key, now.text, 1});
+    }
+    for (size_t i = 0; !now.key.empty() && i < before.size(); ++i) {
+      if (!together(before[i], now)) break;
+      contexts.push_back({now.key, before[i].text, static_cast<int>(i) + 1});
+    }
+    before.push_front(std::move(now));
+    if (before.size() > kBefore) before.pop_back();
+  }
   return contexts;
 }
 

@@ -46,9 +46,10 @@ struct StickerUse {
   int64_t count = 0;
 };
 
-// What a sticker's sender said right before or behind it.
+// What a sticker's sender said near it.
 struct StickerContext {
   std::string key, text;
+  int distance = 1;  // in messages
 };
 
 struct LedgerRow {

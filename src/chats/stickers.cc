@@ -42,16 +42,24 @@ std::set<std::string> phrases_of(std::string_view text) {
   return phrases;
 }
 
-// The phrase said beside a sticker more often than beside others: the largest n * log(1 + n / m),
-// with n of its m uses here; empty where none was said twice and beside every tenth use.
-std::string typical_phrase(const std::map<std::string, int64_t>& beside,
-                           const std::map<std::string, int64_t>& everywhere, int64_t uses) {
+struct Beside {
+  int64_t count = 0;
+  double weight = 0;  // what is said right beside a sticker weighs most
+};
+
+// The phrase that is said beside a sticker more than beside others: the largest weight times the
+// logarithm of 1 plus its share of all the phrase's places. It must have been said twice and beside
+// every tenth use, or be a short one beside a sticker that was sent three times at most; else
+// empty.
+std::string typical_phrase(const std::map<std::string, Beside>& beside,
+                           const std::map<std::string, double>& everywhere, int64_t uses) {
+  constexpr int64_t kFewUses = 3, kShort = 4;
   std::string best;
   double best_score = 0;
-  for (const auto& [phrase, count] : beside) {
-    if (count < 2 || count * 10 < uses) continue;
-    const auto n = static_cast<double>(count);
-    const double score = n * std::log1p(n / static_cast<double>(everywhere.at(phrase)));
+  for (const auto& [phrase, here] : beside) {
+    const bool often = here.count >= 2 && here.count * 10 >= uses;
+    if (!often && (uses > kFewUses || count_chars(phrase) > kShort)) continue;
+    const double score = here.weight * std::log1p(here.weight / everywhere.at(phrase));
     if (score <= best_score) continue;
     best_score = score;
     best = phrase;
@@ -106,12 +114,14 @@ std::vector<Sticker> name_stickers(const std::vector<StickerUse>& used,
   for (const auto& [key, name] : given) taken.insert(name);
   const auto take = [&](const std::string& name) { return taken.insert(name).second ? name : ""; };
 
-  std::map<std::string, std::map<std::string, int64_t>> beside;  // sticker, phrase, how often
-  std::map<std::string, int64_t> everywhere;
+  std::map<std::string, std::map<std::string, Beside>> beside;  // by sticker and phrase
+  std::map<std::string, double> everywhere;
   for (const StickerContext& context : contexts) {
     for (const std::string& phrase : phrases_of(context.text)) {
-      ++beside[context.key][phrase];
-      ++everywhere[phrase];
+      Beside& here = beside[context.key][phrase];
+      ++here.count;
+      here.weight += 1.0 / context.distance;
+      everywhere[phrase] += 1.0 / context.distance;
     }
   }
   std::vector<Sticker> stickers;

@@ -1,11 +1,15 @@
-// The small parts: times, CSV, character sets, choosing the persona.
+// The small parts: times, CSV, character sets, choosing the persona, stickers.
 #include <gmock/gmock.h>
+
+#include <random>
+#include <set>
 
 #include "base/error.h"
 #include "chats/charset.h"
 #include "chats/civil_time.h"
 #include "chats/csv.h"
 #include "chats/persona.h"
+#include "chats/stickers.h"
 
 namespace zhiyin::chats {
 namespace {
@@ -85,6 +89,60 @@ TEST(Persona, IsNeverGuessedAmongSeveral) {
   EXPECT_EQ(code(twins, talk, ""), ErrorCode::kUsage);
   EXPECT_EQ(code(twins, talk, "甲"), ErrorCode::kUsage);
   EXPECT_EQ(code(two, talk, "丙"), ErrorCode::kNotFound);
+}
+
+TEST(Stickers, KeyIsTheMd5OfTheAddress) {
+  const std::string md5 = "0123456789abcdef0123456789abcdef";
+  EXPECT_EQ(sticker_key("https://e.x/a?m=" + md5 + "&b=1"), md5);
+  EXPECT_EQ(sticker_key("https://e.x/a?b=1&m=0123456789ABCDEF0123456789ABCDEF"), md5);
+  for (const std::string& url : {std::string("https://e.x/a?m=123"), "https://e.x/a?em=" + md5,
+                                 "https://e.x/a?m=" + md5 + "0", std::string()}) {
+    EXPECT_EQ(sticker_key(url), "") << url;
+  }
+}
+
+TEST(Stickers, AreNamedAfterWhatIsSaidBesideThem) {
+  const std::vector<StickerUse> used = {
+      {"a", "u1", 9}, {"b", "u2", 4}, {"c", "u3", 2}, {"d", "u4", 2}, {"e", "u5", 50}};
+  std::vector<StickerContext> said;
+  for (int i = 0; i < 5; ++i) said.push_back({"a", "好耶！今天", 1});
+  for (int i = 0; i < 3; ++i) said.push_back({"b", "今天[晚安]", 1});
+  said.push_back({"c", "一句比较长的话，摸摸头", 1});
+  said.push_back({"c", "救命", 2});
+  said.push_back({"d", "好耶", 1});  // taken by then
+  said.push_back({"e", "嗯嗯", 1});
+  said.push_back({"e", "嗯嗯", 1});  // twice in 50 says nothing
+  std::vector<std::string> names;
+  for (const Sticker& s : name_stickers(used, said, {{"x", "旧", "u6"}, {"b", "我的", "old"}})) {
+    names.push_back(s.name + " " + s.url);
+  }
+  EXPECT_THAT(names, ::testing::ElementsAre("好耶 u1", "我的 u2", "摸摸头 u3", "表情1 u4",
+                                            "表情2 u5", "旧 u6"));
+}
+
+TEST(Stickers, NamesAreUniqueAndAddressesComeBackByteForByte) {
+  std::mt19937 random(3);
+  std::vector<StickerUse> used;
+  std::vector<StickerContext> said;
+  for (int i = 0; i < 1870; ++i) {
+    std::string url = "https://e.x/?a=[[" + std::to_string(random()) + "]]&m=";
+    for (int k = 0; k < 20; ++k) url += static_cast<char>(33 + random() % 94);
+    used.push_back({std::to_string(i), url, 2});
+    const char* words[] = {"好耶", "好", "好耶好耶", "救命[[x]]", "🍞🍞", "a]]b", "晚安"};
+    said.push_back({std::to_string(i), words[random() % 7], 1});
+  }
+  const std::vector<Sticker> stickers = name_stickers(used, said, {});
+  std::string text = "[", expected = "[";
+  std::set<std::string> names;
+  for (const Sticker& sticker : stickers) {
+    EXPECT_TRUE(names.insert(sticker.name).second);
+    EXPECT_EQ(sticker.name.find_first_of("[]\r\n"), std::string::npos);
+    text += "x [[[" + sticker.name + "]]\n";
+    expected += "x [(" + sticker.url + ")\n";
+  }
+  text += "[[none]] [[好耶]";
+  expected += "[[none]] [[好耶]";
+  EXPECT_EQ(expand_stickers(text, stickers, "(", ")"), expected);
 }
 
 }  // namespace
