@@ -1,12 +1,17 @@
 #include "zhiyin/export.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "api/export_job.h"
 #include "api/model_impl.h"
+#include "api/parity.h"
+#include "api/raw_request.h"
+#include "api/tokenizer_of.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "export/gguf_export.h"
+#include "export/model_card.h"
 #include "export/modelfile.h"
 #include "io/lora_file.h"
 #include "zhiyin/generate.h"
@@ -16,151 +21,212 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// What a tuning run leaves beside its adapter.
-constexpr const char* kTrainingTemplate = "chat_template.jinja";
+constexpr size_t kParityRows = 24;  // of the training data
+constexpr size_t kProbesOfData = 5;
+constexpr int64_t kMostAnswerTokens = 256;
 
-const MixInfo& mix_of(const std::string& type) {
-  const MixInfo* mix = find_mix(type);
-  check(mix != nullptr, ErrorCode::kUsage, "the type ", type, " is not known; there are ",
-        join(quantize_types()));
-  return *mix;
+// A question as a user asks it.
+GenerateRequest ask(const std::string& question) {
+  GenerateRequest request;
+  request.messages = nlohmann::json::array({{{"role", "user"}, {"content", question}}}).dump();
+  return request;
 }
-
-// A conversation that shows everything a template does with plain talk.
-const char* const kSampleConversation =
-    R"([{"role":"user","content":"你好"},{"role":"assistant","content":"在呢"},)"
-    R"({"role":"user","content":"Who are you?"}])";
-
-// The ids of the sample with a template that is not the model's own.
-std::vector<int32_t> sample_ids(const Model& model, const std::string& chat_template) {
-  nlohmann::ordered_json context;
-  context["messages"] = nlohmann::ordered_json::parse(kSampleConversation);
-  context["add_generation_prompt"] = true;
-  const std::string text = ChatTemplate(chat_template, kTrainingTemplate).render(context);
-  return model.impl().need_tokenizer().encode(text, {.add_special = false, .parse_special = true});
-}
-
-void check_template_lock(const Model& exported, const std::string& trained_template,
-                         const std::string& path) {
-  const std::string rendered = exported.render(
-      {.messages = kSampleConversation, .tools = {}, .add_generation_prompt = true, .now = {}});
-  const std::vector<int32_t> wanted = sample_ids(exported, trained_template);
-  const std::vector<int32_t> got = exported.impl().need_tokenizer().encode(
-      rendered, {.add_special = false, .parse_special = true});
-  check(got == wanted, ErrorCode::kFailed, path,
-        ": its chat template gives other tokens than training saw (", got.size(), " against ",
-        wanted.size(), " for the sample conversation); do not use this file");
-}
-
-void probe_stops(Model& model, ExportedFile& file, const ExportProgress& progress) {
-  const char* const questions[] = {"你好", "你是谁？", "What is your name?"};
-  Generator generator(model, 1024);
-  for (const char* question : questions) {
-    if (progress) progress("probe " + file.type, file.probes, std::size(questions));
-    GenerateRequest request;
-    request.messages = nlohmann::json::array({{{"role", "user"}, {"content", question}}}).dump();
-    request.sampling.temperature = 0;
-    request.max_tokens = 256;
-    ++file.probes;
-    if (generator.run(request).finish_reason == "stop") ++file.stopped;
+class Exporter {
+ public:
+  Exporter(const ExportOptions& options, const ExportProgress& progress)
+      : options_(options),
+        progress_(progress),
+        adapter_(read_lora_adapter(options.run)),
+        base_name_(options.base.empty() ? adapter_.base_model : options.base) {
+    check(!base_name_.empty(), ErrorCode::kUsage, options.run,
+          ": the adapter does not name its base model; give it with --base");
+    base_ = open_model_files(base_name_, options.open.models_folder);
+    base_.require_weights();
+    tokenizer_ = tokenizer_of(base_);
+    check(tokenizer_ != nullptr, ErrorCode::kUnsupported, base_.path,
+          ": holds no tokenizer; put tokenizer.json beside the weights");
+    trained_ = trained_template(options.run, base_);
+    check(!trained_.text.empty(), ErrorCode::kUnsupported, options.run,
+          ": holds no chat_template.jinja and the base has no chat template, so nothing says how "
+          "to ask the model; tune with template: qwen");
+    end_ = end_of_answer(*tokenizer_, ChatTemplate(trained_.text, trained_.origin));
+    check(end_.has_value(), ErrorCode::kUnsupported, trained_.origin,
+          ": writes no special token behind an answer, so the model could never stop; tune with "
+          "template: qwen or with a base made for chat");
+    name_ = options.name.empty() ? fs::path(options.out).lexically_normal().filename().string()
+                                 : options.name;
+    if (name_.empty()) name_ = fs::absolute(options.out).parent_path().filename().string();
   }
-  check(file.stopped > 0, ErrorCode::kFailed, file.path, ": none of ", file.probes,
-        " short questions got an answer that ends by itself; train longer or look at the stop "
-        "tokens with doctor");
-}
+
+  ExportResult run(const std::vector<std::string>& types) {
+    fs::create_directories(options_.out);
+    result_.template_origin = trained_.origin;
+    const ExportParts parts(base_, options_.importance);
+    for (const std::string& type : types) write(parts, mix_of(type));
+    write_modelfile();
+    if (options_.probe) open_tuned();
+    for (ExportedFile& file : result_.files) examine(file);
+    write_card();
+    return std::move(result_);
+  }
+
+ private:
+  void write(const ExportParts& parts, const MixInfo& mix) {
+    ExportedFile file{.path = cat(options_.out, "/", name_, "-", mix.name, ".gguf"),
+                      .type = mix.name};
+    Context context({.threads = options_.open.threads});
+    GgufExport job = parts.job(mix.mix);
+    job.adapter = &adapter_;
+    job.name = name_;
+    job.chat_template = trained_.text;
+    job.end_of_answer = end_;
+    job.add_bos = bos_of_template(*tokenizer_, ChatTemplate(trained_.text, trained_.origin));
+    if (progress_) {
+      job.on_progress = [&](int64_t done, int64_t total) {
+        progress_(std::string("write ") + mix.name, done, total);
+      };
+    }
+    const GgufExportResult written = write_gguf_model(context, job, file.path);
+    file.bytes = written.bytes;
+    file.tensors_packed = written.packed;
+    file.tensors_copied = written.copied;
+    note_importance(written, file.notes);
+    check_vocabulary_lock(base_, file.path);
+    result_.files.push_back(std::move(file));
+  }
+
+  void write_modelfile() {
+    const ExportedFile& first = result_.files.front();
+    const Model exported = Model::open(first.path, options_.open);
+    std::vector<std::string> stop;
+    for (const StopEntry& entry : exported.info().stop) {
+      if (entry.id == *end_) stop.insert(stop.begin(), entry.text);
+      if (entry.id != *end_ && !entry.text.empty()) stop.push_back(entry.text);
+    }
+    result_.modelfile = options_.out + "/Modelfile";
+    write_file(result_.modelfile,
+               modelfile_text(
+                   {.gguf = fs::path(first.path).filename().string(),
+                    .go_template = go_template_of(exported.impl().need_tokenizer(), trained_.text),
+                    .system = options_.system,
+                    .stop = stop}));
+  }
+
+  void open_tuned() {
+    OpenOptions open = options_.open;
+    open.adapters = {options_.run};
+    tuned_ = std::make_unique<Model>(Model::open(base_name_, open));
+    std::string why;
+    rows_ = rows_of_run(options_.run, *tokenizer_, ChatTemplate(trained_.text, trained_.origin),
+                        kParityRows, why);
+    if (rows_.empty()) {
+      result_.notes.push_back("the files were not compared on training data: " + why);
+    }
+    for (const char* question : {"你好", "你是谁？", "What is your name?"}) {
+      probes_.push_back(ask(question));
+    }
+    for (size_t i = 0; i < std::min(kProbesOfData, rows_.size()); ++i) {
+      const TrainRow& row = rows_[i * rows_.size() / std::min(kProbesOfData, rows_.size())];
+      probes_.push_back(
+          raw_request(*tokenizer_, tokenizer_->decode(prompt_of(row), /*skip_special=*/false)));
+    }
+    for (GenerateRequest& probe : probes_) {
+      probe.sampling.temperature = 0;
+      probe.sampling.repeat_penalty = 1;
+      probe.max_tokens = kMostAnswerTokens;
+    }
+    Generator generator(*tuned_, 2048);
+    for (const GenerateRequest& probe : probes_) {
+      say("ask the tuned model", answers_.size(), probes_.size());
+      answers_.push_back(generator.run(probe).text);
+    }
+  }
+
+  // Template lock, parity, stop test of one file.
+  void examine(ExportedFile& file) {
+    Model exported = Model::open(file.path, options_.open);
+    const auto stops = exported.impl().stop_set();
+    check(stops.contains(*end_), ErrorCode::kFailed, file.path, ": does not stop at ",
+          tokenizer_->token_bytes(*end_), ", which ends an answer; do not use this file");
+    result_.conversations =
+        check_template_lock(exported, trained_.text, file.path, result_.modelfile);
+    if (tuned_ == nullptr) return;
+    if (!rows_.empty()) {
+      file.parity = compare_models(*tuned_, exported, rows_, [&](int64_t done, int64_t total) {
+        say("compare " + file.type, static_cast<size_t>(done), static_cast<size_t>(total));
+      });
+    }
+    probe_stops(exported, file);
+  }
+
+  void probe_stops(Model& exported, ExportedFile& file) {
+    Generator generator(exported, 2048);
+    for (const GenerateRequest& probe : probes_) {
+      say("ask " + file.type, static_cast<size_t>(file.probes), probes_.size());
+      const GenerateResult answer = generator.run(probe);
+      if (answer.finish_reason == "stop") ++file.stopped;
+      if (answer.text == answers_[static_cast<size_t>(file.probes)]) ++file.same_answers;
+      ++file.probes;
+    }
+    check(file.stopped > 0, ErrorCode::kFailed, file.path, ": none of ", file.probes,
+          " questions got an answer that ends by itself within ", kMostAnswerTokens,
+          " tokens; train longer, or look with doctor whether the base was made for chat");
+    if (file.stopped < file.probes) {
+      file.notes.push_back(cat(file.probes - file.stopped, " of ", file.probes,
+                               " answers did not end within ", kMostAnswerTokens,
+                               " tokens; more updates or a base made for chat help"));
+    }
+  }
+
+  void write_card() {
+    ModelCard card{
+        .name = name_,
+        .base = fs::path(base_name_).filename().string(),
+        .chat_template = fs::path(trained_.origin).filename().string(),
+        .has_modelfile_template = modelfile_template(read_file(result_.modelfile)).has_value(),
+        .files = {}};
+    for (const ExportedFile& file : result_.files) {
+      card.files.push_back(
+          {fs::path(file.path).filename().string(), file.type,
+           cat((file.bytes + 500'000) / 1'000'000, " MB"),
+           file.parity.positions == 0
+               ? ""
+               : cat("same token at ", std::round(file.parity.same_token_rate * 1000) / 10,
+                     " % of ", file.parity.positions, " positions, KL ",
+                     std::round(file.parity.mean_kl * 1e5) / 1e5),
+           file.probes == 0 ? "" : cat(file.stopped, " of ", file.probes)});
+    }
+    result_.card = options_.out + "/README.md";
+    write_file(result_.card, model_card_text(card));
+  }
+
+  void say(const std::string& what, size_t done, size_t total) const {
+    if (progress_) progress_(what, static_cast<int64_t>(done), static_cast<int64_t>(total));
+  }
+
+  const ExportOptions& options_;
+  const ExportProgress& progress_;
+  LoraAdapter adapter_;
+  std::string base_name_, name_;
+  ModelFiles base_;
+  std::unique_ptr<Tokenizer> tokenizer_;
+  TrainedTemplate trained_;
+  std::optional<int32_t> end_;
+  // Of the tuned model, where files are examined.
+  std::unique_ptr<Model> tuned_;
+  std::vector<TrainRow> rows_;
+  std::vector<GenerateRequest> probes_;
+  std::vector<std::string> answers_;
+  ExportResult result_;
+};
 
 }  // namespace
-
-std::vector<std::string> quantize_types() {
-  std::vector<std::string> names;
-  for (const MixInfo& mix : all_mixes()) names.emplace_back(mix.name);
-  return names;
-}
-
-ExportedFile quantize(const std::string& in, const std::string& out, const std::string& type,
-                      const OpenOptions& open, const ExportProgress& progress) {
-  const MixInfo& mix = mix_of(type);
-  const ModelFiles base = open_model_files(in, open.models_folder);
-  base.require_weights();
-  Context context({.threads = open.threads});
-  GgufExport job;
-  job.base = &base;
-  job.mix = mix.mix;
-  if (progress) {
-    job.on_progress = [&](int64_t done, int64_t total) { progress("quantize", done, total); };
-  }
-  const GgufExportResult written = write_gguf_model(context, job, out);
-  return {out, mix.name, written.bytes, written.packed, written.copied};
-}
 
 ExportResult export_run(const ExportOptions& options, const ExportProgress& progress) {
   std::vector<std::string> types = options.types;
   if (types.empty()) types = {"Q8_0", "Q4_K_M"};
   for (const std::string& type : types) mix_of(type);
-  const LoraAdapter adapter = read_lora_adapter(options.run);
-  const std::string base_name = options.base.empty() ? adapter.base_model : options.base;
-  check(!base_name.empty(), ErrorCode::kUsage, options.run,
-        ": the adapter does not name its base model; give it with --base");
-  const ModelFiles base = open_model_files(base_name, options.open.models_folder);
-  base.require_weights();
-
-  ExportResult result;
-  std::string chat_template;
-  const std::string trained = options.run + "/" + kTrainingTemplate;
-  if (file_exists(trained)) {
-    chat_template = read_file(trained);
-    result.template_origin = trained;
-  } else {
-    check(!base.chat_templates.empty(), ErrorCode::kUnsupported, options.run, ": holds no ",
-          kTrainingTemplate,
-          " and the base has no chat template; the model could not be talked to");
-    chat_template = base.chat_templates.front().text;
-    result.template_origin = base.chat_templates.front().origin + " of the base";
-  }
-
-  fs::create_directories(options.out);
-  const std::string name = options.name.empty()
-                               ? fs::path(options.out).lexically_normal().filename().string()
-                               : options.name;
-  for (const std::string& type : types) {
-    const MixInfo& mix = mix_of(type);
-    ExportedFile file{.path = cat(options.out, "/", name, "-", mix.name, ".gguf"),
-                      .type = mix.name};
-    {
-      Context context({.threads = options.open.threads});
-      GgufExport job;
-      job.base = &base;
-      job.adapter = &adapter;
-      job.mix = mix.mix;
-      job.name = name;
-      job.chat_template = chat_template;
-      if (progress) {
-        job.on_progress = [&](int64_t done, int64_t total) {
-          progress(std::string("write ") + mix.name, done, total);
-        };
-      }
-      const GgufExportResult written = write_gguf_model(context, job, file.path);
-      file.bytes = written.bytes;
-      file.tensors_packed = written.packed;
-      file.tensors_copied = written.copied;
-    }
-    Model exported = Model::open(file.path, options.open);
-    check_template_lock(exported, chat_template, file.path);
-    if (options.probe) probe_stops(exported, file, progress);
-    if (result.modelfile.empty()) {
-      std::vector<std::string> stop;
-      for (const StopEntry& entry : exported.info().stop) {
-        if (!entry.text.empty()) stop.push_back(entry.text);
-      }
-      result.modelfile = options.out + "/Modelfile";
-      write_file(result.modelfile, modelfile_text({.gguf = fs::path(file.path).filename().string(),
-                                                   .chat_template = chat_template,
-                                                   .system = options.system,
-                                                   .stop = stop}));
-    }
-    result.files.push_back(file);
-  }
-  return result;
+  return Exporter(options, progress).run(types);
 }
 
 }  // namespace zhiyin

@@ -53,24 +53,27 @@ TokenizerSpec gguf_tokenizer_spec(const GgufMetadata& m) {
   return tokenizer_spec_from_gguf(f);
 }
 
-std::unique_ptr<Tokenizer> tokenizer_of(const ModelFiles& files) {
+std::optional<TokenizerSpec> tokenizer_spec_of(const ModelFiles& files) {
   if (files.gguf) {
-    if (!files.gguf->metadata().has(key("model"))) return nullptr;
-    return make_tokenizer(gguf_tokenizer_spec(files.gguf->metadata()));
+    if (!files.gguf->metadata().has(key("model"))) return std::nullopt;
+    return gguf_tokenizer_spec(files.gguf->metadata());
   }
   const std::string_view config = files.tokenizer_file("tokenizer_config.json").value_or("");
   if (const auto json = files.tokenizer_file("tokenizer.json")) {
-    return make_tokenizer(tokenizer_spec_from_json(*json, config));
+    return tokenizer_spec_from_json(*json, config);
   }
   const auto vocabulary = files.tokenizer_file("vocab.json");
   const auto merges = files.tokenizer_file("merges.txt");
-  if (vocabulary && merges) {
-    return make_tokenizer(tokenizer_spec_from_merges(*vocabulary, *merges, config));
-  }
+  if (vocabulary && merges) return tokenizer_spec_from_merges(*vocabulary, *merges, config);
   if (const auto words = files.tokenizer_file("vocab.txt")) {
-    return make_tokenizer(tokenizer_spec_from_wordpieces(*words, config));
+    return tokenizer_spec_from_wordpieces(*words, config);
   }
-  return nullptr;
+  return std::nullopt;
+}
+
+std::unique_ptr<Tokenizer> tokenizer_of(const ModelFiles& files) {
+  std::optional<TokenizerSpec> spec = tokenizer_spec_of(files);
+  return spec ? make_tokenizer(*std::move(spec)) : nullptr;
 }
 
 }  // namespace zhiyin

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "io/model_files.h"
 #include "text/tokenizer.h"
@@ -10,6 +11,9 @@ namespace zhiyin {
 
 // What the tokenizer.ggml.* keys of a GGUF say.
 TokenizerSpec gguf_tokenizer_spec(const GgufMetadata& metadata);
+
+// nullopt where the files hold no tokenizer. Throws what the readers of src/text throw.
+std::optional<TokenizerSpec> tokenizer_spec_of(const ModelFiles& files);
 
 // nullptr where the files hold no tokenizer. Throws what the readers of src/text throw.
 std::unique_ptr<Tokenizer> tokenizer_of(const ModelFiles& files);

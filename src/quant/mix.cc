@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <numeric>
+#include <utility>
 
 #include "quant/names.h"
 
@@ -19,7 +20,7 @@ constexpr MixInfo kMixes[kMixCount] = {
     {Mix::kQ4_K_S, "Q4_K_S", 14, Format::kQ4_K},   {Mix::kQ4_K_M, "Q4_K_M", 15, Format::kQ4_K},
     {Mix::kQ5_K_S, "Q5_K_S", 16, Format::kQ5_K},   {Mix::kQ5_K_M, "Q5_K_M", 17, Format::kQ5_K},
     {Mix::kQ6_K, "Q6_K", 18, Format::kQ6_K},       {Mix::kIQ4_NL, "IQ4_NL", 25, Format::kIQ4_NL},
-    {Mix::kIQ4_XS, "IQ4_XS", 30, Format::kIQ4_XS},
+    {Mix::kIQ4_XS, "IQ4_XS", 30, Format::kIQ4_XS}, {Mix::kQ2_K_S, "Q2_K_S", 21, Format::kQ2_K},
 };
 
 constexpr bool rows_follow_the_enum() {
@@ -132,6 +133,8 @@ class Chooser {
     Format format = base_;
     if (mix_ == Mix::kQ2_K) {
       format = shared_by_four ? Format::kQ4_K : Format::kQ3_K;
+    } else if (mix_ == Mix::kQ2_K_S && shared_by_four) {
+      format = Format::kQ4_K;
     } else if (mix_ == Mix::kQ3_K_M) {
       format = index < 2 ? Format::kQ5_K : Format::kQ4_K;
     } else if (mix_ == Mix::kQ3_K_L) {
@@ -178,6 +181,8 @@ class Chooser {
         return layer < layers / 16 ? Format::kQ5_K : Format::kQ4_K;
       case Mix::kQ3_K_L:
         return Format::kQ5_K;
+      case Mix::kQ2_K_S:
+        return early ? Format::kQ4_K : base_;
       case Mix::kQ4_K_S:
         return early ? Format::kQ5_K : base_;
       case Mix::kQ4_K_M:
@@ -235,6 +240,10 @@ std::span<const MixInfo> all_mixes() { return kMixes; }
 const MixInfo& mix_info(Mix mix) { return kMixes[static_cast<size_t>(mix)]; }
 
 const MixInfo* find_mix(std::string_view name) {
+  for (const auto& [alias, mix] :
+       {std::pair{"Q3_K", Mix::kQ3_K_M}, {"Q4_K", Mix::kQ4_K_M}, {"Q5_K", Mix::kQ5_K_M}}) {
+    if (same_name(alias, name)) return &mix_info(mix);
+  }
   for (const MixInfo& info : kMixes) {
     if (same_name(info.name, name)) return &info;
   }
@@ -244,6 +253,19 @@ const MixInfo* find_mix(std::string_view name) {
 const MixInfo* find_mix(uint32_t file_type) {
   for (const MixInfo& info : kMixes) {
     if (info.file_type == file_type) return &info;
+  }
+  return nullptr;
+}
+
+const MixInfo* mix_instead_of(std::string_view name) {
+  static constexpr std::pair<const char*, Mix> kOthers[] = {
+      {"IQ1_S", Mix::kQ2_K_S},  {"IQ1_M", Mix::kQ2_K_S},    {"IQ2_XXS", Mix::kQ2_K_S},
+      {"IQ2_XS", Mix::kQ2_K_S}, {"IQ2_S", Mix::kQ2_K_S},    {"IQ2_M", Mix::kQ2_K},
+      {"IQ3_XXS", Mix::kQ2_K},  {"IQ3_XS", Mix::kQ3_K_S},   {"IQ3_S", Mix::kQ3_K_S},
+      {"IQ3_M", Mix::kQ3_K_M},  {"TQ1_0", Mix::kQ2_K_S},    {"TQ2_0", Mix::kQ2_K_S},
+      {"MXFP4", Mix::kIQ4_NL},  {"MXFP4_MOE", Mix::kIQ4_NL}};
+  for (const auto& [other, mix] : kOthers) {
+    if (same_name(other, name)) return &mix_info(mix);
   }
   return nullptr;
 }

@@ -31,8 +31,9 @@ enum class Mix : uint8_t {
   kQ6_K,
   kIQ4_NL,
   kIQ4_XS,
+  kQ2_K_S,
 };
-inline constexpr int kMixCount = 19;
+inline constexpr int kMixCount = 20;
 
 struct MixInfo {
   Mix mix;
@@ -44,9 +45,13 @@ struct MixInfo {
 // All rows, in the order of the enum.
 std::span<const MixInfo> all_mixes();
 const MixInfo& mix_info(Mix mix);
-// nullptr when unknown.
-const MixInfo* find_mix(std::string_view name);  // case-insensitive
+// nullptr when unknown. Case-insensitive; takes llama.cpp's short names (Q3_K, Q4_K, Q5_K) too.
+const MixInfo* find_mix(std::string_view name);
 const MixInfo* find_mix(uint32_t file_type);
+
+// For a mix of llama.cpp whose formats zhiyin cannot write (IQ3_M, TQ1_0): the one that comes
+// nearest in size. nullptr for any other name.
+const MixInfo* mix_instead_of(std::string_view name);
 
 struct MixTensor {
   std::string_view name;  // as in a GGUF: "blk.0.attn_v.weight"

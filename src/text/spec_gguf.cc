@@ -69,7 +69,7 @@ const std::vector<Family>& families() {
       {{"tiny_aya", "cohere2moe"}, {kTinyAyaDigits, pattern::kGpt4o}},
       {{"tekken"}, {pattern::kTekken}, true, true},
       {{"kimi-k2"}, {kKimiHan, pattern::kKimiK2}},
-      {{"starcoder", "refact", "command-r", "smollm", "codeshell", "exaone", "minerva-7b",
+      {{"smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b",
         "mellum2"},
        {pattern::kDigit, pattern::kGpt2}},
       {{"falcon"}, {kFalconSymbols, pattern::kGpt2, kThreeDigits}},
@@ -294,6 +294,31 @@ std::vector<PreTokenizerStep> gguf_pre_tokenizer(std::string_view name) {
     steps.push_back(step);
   }
   return steps;
+}
+
+std::optional<std::string_view> gguf_pre_tokenizer_name(const TokenizerSpec& spec) {
+  bool nfc = false;
+  for (const NormalizerStep& step : spec.normalizer) {
+    if (step.kind != NormalizerStep::Kind::kNfc) return std::nullopt;
+    nfc = true;
+  }
+  for (const PreTokenizerStep& step : spec.pre_tokenizer) {
+    const bool plain = step.kind == PreTokenizerStep::Kind::kSplit && !step.invert &&
+                       step.behavior == SplitBehavior::kIsolated;
+    if (!plain) return std::nullopt;
+  }
+  const auto splits_alike = [&](const Family& family) {
+    return std::ranges::equal(
+        family.patterns, spec.pre_tokenizer, {},
+        [](const char* regex) { return std::string_view(regex); },
+        [](const PreTokenizerStep& s) { return std::string_view(s.pattern); });
+  };
+  for (const Family& family : families()) {
+    if (family.nfc == nfc && family.ignore_merges == spec.ignore_merges && splits_alike(family)) {
+      return family.names.front();
+    }
+  }
+  return std::nullopt;
 }
 
 std::vector<std::string_view> gguf_pre_tokenizer_names() {

@@ -42,6 +42,9 @@ TokenizerSpec tokenizer_spec_from_gguf(const GgufTokenizerFields& fields);
 
 // The steps of a pre-tokenizer by the name GGUF gives it, such as "qwen2"; throws kUnsupported.
 std::vector<PreTokenizerStep> gguf_pre_tokenizer(std::string_view name);
+// The name of a pre-tokenizer that normalizes and splits text as a byte-level spec does, nullopt
+// where GGUF knows none.
+std::optional<std::string_view> gguf_pre_tokenizer_name(const TokenizerSpec& spec);
 // All names it takes.
 std::vector<std::string_view> gguf_pre_tokenizer_names();
 

@@ -2,13 +2,22 @@
 
 #include <cmath>
 #include <cstring>
+#include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "export/gguf_export.h"
+#include "export/go_template.h"
+#include "export/hf_export.h"
+#include "export/model_card.h"
 #include "export/modelfile.h"
 #include "harness/check_op.h"
 #include "harness/paths.h"
 #include "io/gguf.h"
+#include "io/load_weights.h"
+#include "io/lora_file.h"
+#include "models/family.h"
+#include "nn/attach_adapter.h"
 
 namespace zhiyin {
 namespace {
@@ -119,18 +128,272 @@ TEST(GgufExport, NamesALayerThatTheBaseLacks) {
   EXPECT_FALSE(std::filesystem::exists(folder / "out.gguf"));
 }
 
+// The logits of a model for a few ids, in f32.
+std::vector<float> logits_of(const std::string& path) {
+  Context context({.threads = 2, .precision = Precision::kExact});
+  const ModelFiles files = open_model_files(path, "");
+  std::vector<std::string> unused;
+  const auto model = make_causal_lm(*files.config, load_weights(context, files), &unused);
+  EXPECT_TRUE(unused.empty()) << unused.front();
+  const std::vector<int32_t> ids = {1, 7, 3, 60, 2, 9, 9, 4};
+  Batch batch;
+  batch.add(ids);
+  return model->logits(model->forward(batch, {})).to_vector();
+}
+
+class FolderToGguf : public ::testing::TestWithParam<const char*> {};
+
+// Names, the order of rows in q and k, rope scaling, tied heads: the GGUF must compute the same.
+TEST_P(FolderToGguf, ComputesTheSame) {
+  const testing::TemporaryFolder folder;
+  const std::string from = testing::data_path(std::string("models/") + GetParam() + "/model");
+  const ModelFiles base = open_model_files(from, "");
+  Context context({.threads = 2});
+  GgufExport job;
+  job.base = &base;
+  job.mix = Mix::kF32;
+  job.name = "tiny";
+  write_gguf_model(context, job, folder / "out.gguf");
+  const std::vector<float> wanted = logits_of(from), got = logits_of(folder / "out.gguf");
+  ASSERT_EQ(wanted.size(), got.size());
+  for (size_t i = 0; i < wanted.size(); ++i) ASSERT_NEAR(wanted[i], got[i], 1e-4f) << i;
+
+  const GgufFile out(folder / "out.gguf");
+  EXPECT_EQ(out.metadata().find_string("general.name"), "tiny");
+  EXPECT_EQ(out.metadata().find_string("general.type"), "model");
+}
+
+INSTANTIATE_TEST_SUITE_P(All, FolderToGguf,
+                         ::testing::Values("llama", "llama31", "llama_yarn", "qwen2", "qwen2_tied"),
+                         [](const auto& tested) { return std::string(tested.param); });
+
+TEST(GgufExport, PreviewTellsWhatIsWritten) {
+  const testing::TemporaryFolder folder;
+  const ModelFiles base = open_model_files(write_base(folder, Format::kF32), "");
+  Context context({.threads = 2});
+  GgufExport job;
+  job.base = &base;
+  job.mix = Mix::kQ4_K_M;
+  const std::vector<TensorPreview> preview = preview_gguf_model(context, job);
+  EXPECT_FALSE(std::filesystem::exists(folder / "out.gguf"));
+  const GgufExportResult written = write_gguf_model(context, job, folder / "out.gguf");
+  const GgufFile out(folder / "out.gguf");
+  ASSERT_EQ(preview.size(), out.tensors().size());
+  int64_t bytes = 0;
+  for (size_t i = 0; i < preview.size(); ++i) {
+    const TensorEntry& after = out.tensors()[i];
+    EXPECT_EQ(preview[i].name, after.name);
+    EXPECT_EQ(preview[i].to, after.required_format());
+    EXPECT_EQ(preview[i].bytes, static_cast<int64_t>(after.bytes));
+    bytes += preview[i].bytes;
+    const std::vector<float> a = to_floats(base.tensors[i]), b = to_floats(after);
+    double errors = 0, squares = 0;
+    for (size_t k = 0; k < a.size(); ++k) {
+      const double difference = static_cast<double>(a[k]) - static_cast<double>(b[k]);
+      errors += difference * difference;
+      squares += static_cast<double>(a[k]) * static_cast<double>(a[k]);
+    }
+    EXPECT_NEAR(preview[i].errors, errors, 1e-6 * (1 + errors)) << after.name;
+    if (errors > 0) {
+      EXPECT_NEAR(preview[i].squares, squares, 1e-6 * squares) << after.name;
+    }
+  }
+  EXPECT_EQ(bytes, written.bytes);
+}
+
+// Columns that matter more must come out closer than without the matrix.
+TEST(GgufExport, ImportanceGuidesTheQuantisers) {
+  const testing::TemporaryFolder folder;
+  const ModelFiles base = open_model_files(write_base(folder, Format::kF32), "");
+  Context context({.threads = 2});
+  Importance importance;
+  std::vector<float>& weights = importance["blk.0.attn_q.weight"];
+  weights.assign(kWidth, 1e-3f);
+  for (size_t i = 0; i < kWidth; i += 8) weights[i] = 100;
+  const auto error_with = [&](const Importance* matrix) {
+    GgufExport job;
+    job.base = &base;
+    job.mix = Mix::kQ4_K_M;
+    job.importance = matrix;
+    const auto result = write_gguf_model(context, job, folder / "out.gguf");
+    if (matrix != nullptr) {
+      EXPECT_EQ(result.without_importance, std::vector<std::string>{"token_embd.weight"});
+    }
+    const GgufFile out(folder / "out.gguf");
+    const auto before =
+        to_floats(*find_tensor(base.tensors, "model.layers.0.self_attn.q_proj.weight"));
+    const auto after = to_floats(*find_tensor(out.tensors(), "blk.0.attn_q.weight"));
+    double error = 0;
+    for (size_t i = 0; i < before.size(); i += 8) {
+      error += std::pow(static_cast<double>(before[i]) - static_cast<double>(after[i]), 2);
+    }
+    return error;
+  };
+  EXPECT_LT(error_with(&importance), 0.7 * error_with(nullptr));
+
+  weights.pop_back();
+  GgufExport job;
+  job.base = &base;
+  job.importance = &importance;
+  try {
+    write_gguf_model(context, job, folder / "wrong.gguf");
+    FAIL() << "no error";
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("blk.0.attn_q.weight has 255"), std::string::npos);
+  }
+}
+
 TEST(Modelfile, HoldsTemplateSystemAndStops) {
   EXPECT_EQ(std::string(kChatMlTemplate).size(), 196u);  // the text that Ollama knows
+  const std::string text = modelfile_text({.gguf = "a.gguf",
+                                           .go_template = kChatMlGoTemplate,
+                                           .system = "be brief",
+                                           .stop = {"<|im_end|>"}});
+  EXPECT_EQ(text,
+            "FROM ./a.gguf\n"
+            "TEMPLATE \"\"\"{{- range .Messages }}<|im_start|>{{ .Role }}\n"
+            "{{ .Content }}<|im_end|>\n{{ end }}<|im_start|>assistant\n\"\"\"\n"
+            "SYSTEM \"be brief\"\n"
+            "PARAMETER stop \"<|im_end|>\"\n");
+  EXPECT_EQ(modelfile_template(text), kChatMlGoTemplate);
+  EXPECT_EQ(modelfile_template(modelfile_text({"a.gguf", "", "", {}})), std::nullopt);
+}
+
+// What another program would find in an exported folder.
+nlohmann::json json_in(const testing::TemporaryFolder& folder, const char* name) {
+  return nlohmann::json::parse(read_file(folder / name));
+}
+
+class GgufToFolder : public ::testing::TestWithParam<const char*> {};
+
+// Through a GGUF and back: the order of rows, rope scaling and names must survive both ways.
+TEST_P(GgufToFolder, ComputesTheSame) {
+  const testing::TemporaryFolder folder;
+  const std::string from = testing::data_path(std::string("models/") + GetParam() + "/model");
+  const ModelFiles base = open_model_files(from, "");
+  Context context({.threads = 2});
+  GgufExport to_gguf;
+  to_gguf.base = &base;
+  to_gguf.mix = Mix::kF32;
+  write_gguf_model(context, to_gguf, folder / "m.gguf");
+  const ModelFiles gguf = open_model_files(folder / "m.gguf", "");
+  HfExport to_folder;
+  to_folder.base = &gguf;
+  to_folder.format = Format::kF32;
+  write_hf_model(context, to_folder, folder / "out");
+  const std::vector<float> wanted = logits_of(from), got = logits_of(folder / "out");
+  ASSERT_EQ(wanted.size(), got.size());
+  for (size_t i = 0; i < wanted.size(); ++i) ASSERT_NEAR(wanted[i], got[i], 1e-4f) << i;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, GgufToFolder,
+                         ::testing::Values("llama", "llama31", "llama_yarn", "qwen2", "qwen2_tied"),
+                         [](const auto& tested) { return std::string(tested.param); });
+
+TEST(HfExport, ShardsAboveASizeAndMergesTheAdapter) {
+  const testing::TemporaryFolder folder;
+  const std::string from = testing::data_path("lora/base");
+  const ModelFiles base = open_model_files(from, "");
+  const LoraAdapter adapter = read_lora_adapter(testing::data_path("lora/adapter_final"));
+  Context context({.threads = 2});
+  HfExport job;
+  job.base = &base;
+  job.adapter = &adapter;
+  job.chat_template = "the template of training";
+  job.end_of_answer = 7;
+  job.shard_bytes = 64 << 10;
+  const HfExportResult result = write_hf_model(context, job, folder / "out");
+  EXPECT_GT(result.shards, 2);
+  EXPECT_EQ(result.converted, static_cast<int64_t>(adapter.modules.size()));
+  const auto index = json_in(folder, "out/model.safetensors.index.json");
+  EXPECT_EQ(index["metadata"]["total_size"], result.bytes);
+  EXPECT_EQ(read_file(folder / "out/chat_template.jinja"), "the template of training");
+  const auto eos = json_in(folder, "out/generation_config.json")["eos_token_id"];
+  EXPECT_EQ(eos.is_array() ? eos[0] : eos, 7);
+
+  // The same logits as the base with the adapter beside it.
+  Context exact({.threads = 2, .precision = Precision::kExact});
+  const ModelFiles merged = open_model_files(folder / "out", "");
+  const std::vector<int32_t> ids = {1, 5, 9, 3, 2};
+  const auto run = [&](const ModelFiles& files, bool with_adapter) {
+    const auto model = make_causal_lm(*files.config, load_weights(exact, files));
+    if (with_adapter) attach_adapter(exact, adapter, model->linears(), "adapter");
+    Batch batch;
+    batch.add(ids);
+    return model->logits(model->forward(batch, {})).to_vector();
+  };
+  const std::vector<float> wanted = run(base, true), got = run(merged, false);
+  for (size_t i = 0; i < wanted.size(); ++i) ASSERT_NEAR(wanted[i], got[i], 2e-4f) << i;
+
+  // A second time into the same folder nothing is overwritten.
+  EXPECT_THROW(write_hf_model(context, job, folder / "out"), Error);
+}
+
+TEST(GoTemplate, RunsWhatOllamaRuns) {
+  const std::vector<ChatTurn> turns = {
+      {"system", "S"}, {"user", "a"}, {"user", "b"}, {"assistant", "c"}, {"user", "d"}};
+  EXPECT_EQ(render_go_template(kChatMlGoTemplate, turns),
+            "<|im_start|>system\nS<|im_end|>\n<|im_start|>user\na\n\nb<|im_end|>\n"
+            "<|im_start|>assistant\nc<|im_end|>\n<|im_start|>user\nd<|im_end|>\n"
+            "<|im_start|>assistant\n");
   EXPECT_EQ(
-      modelfile_text({.gguf = "a.gguf",
-                      .chat_template = kChatMlTemplate,
-                      .system = "be brief",
-                      .stop = {"<|im_end|>"}}),
-      "FROM ./a.gguf\n"
-      "TEMPLATE \"\"\"{{- range .Messages }}<|im_start|>{{ .Role }}\n{{ .Content }}<|im_end|>\n"
-      "{{ end }}<|im_start|>assistant\n\"\"\"\n"
-      "SYSTEM \"be brief\"\n"
-      "PARAMETER stop \"<|im_end|>\"\n");
+      render_go_template("x  {{- if .System }}[{{ .System }}]{{ else }}none{{ end -}}  y", turns),
+      "x[S]y");
+  EXPECT_EQ(render_go_template("{{ if and .System (ne (len .Messages) 4) }}1{{ else if eq (index "
+                               ".Messages 0).Role \"user\" \"system\" }}2{{ end }}",
+                               turns),
+            "2");
+  EXPECT_THROW(render_go_template("{{ if .System }}", turns), Error);
+  EXPECT_THROW(render_go_template("{{ range .Tools }}{{ end }}", turns), Error);
+  EXPECT_THROW(render_go_template("{{ toTypeScriptType .System }}", turns), Error);
+}
+
+// Templates in the manner of three families, as functions.
+TEST(GoTemplate, IsDerivedFromHowATemplateSurroundsTexts) {
+  const RenderTurns qwen = [](const std::vector<ChatTurn>& turns, bool prompt) {
+    std::string text;
+    if (turns[0].role != "system") text = "<s>system\nI am Qwen<e>\n";
+    for (const ChatTurn& turn : turns) text += "<s>" + turn.role + "\n" + turn.content + "<e>\n";
+    return std::optional(text + (prompt ? "<s>assistant\n" : ""));
+  };
+  const RenderTurns llama2 = [](const std::vector<ChatTurn>& turns,
+                                bool) -> std::optional<std::string> {
+    if (turns[0].role == "system") return std::nullopt;  // refuses
+    std::string text = "<bos>";
+    for (const ChatTurn& turn : turns) {
+      text += turn.role == "user" ? "[INST] " + turn.content + " [/INST]" : turn.content + "</s>";
+    }
+    return text;
+  };
+  const std::vector<ChatTurn> talk = {{"user", "你"}, {"assistant", "x"}, {"user", "z"}};
+  const std::vector<ChatTurn> with_system = {{"system", "q"}, {"user", "你"}};
+  const auto go = derive_go_template(qwen, "");
+  ASSERT_TRUE(go.has_value());
+  EXPECT_EQ(render_go_template(*go, talk), qwen(talk, true));
+  EXPECT_EQ(render_go_template(*go, with_system), qwen(with_system, true));
+  const auto go2 = derive_go_template(llama2, "<bos>");
+  ASSERT_TRUE(go2.has_value());
+  EXPECT_EQ("<bos>" + render_go_template(*go2, talk), llama2(talk, true));
+
+  // One that counts messages surrounds nothing in a fixed way.
+  const RenderTurns counting = [](const std::vector<ChatTurn>& turns, bool) {
+    std::string text;
+    for (size_t i = 0; i < turns.size(); ++i) {
+      text += std::to_string(turns.size() - i) + turns[i].content;
+    }
+    return std::optional(text);
+  };
+  EXPECT_EQ(derive_go_template(counting, ""), std::nullopt);
+}
+
+TEST(ModelCard, SaysThatItIsAnImitation) {
+  const std::string text = model_card_text({.name = "小满",
+                                            .base = "qwen",
+                                            .chat_template = "x",
+                                            .files = {{"a.gguf", "Q4_K_M", "1 MB", "", "3 of 3"}}});
+  EXPECT_NE(text.find("This is an AI imitation. It is not a person."), std::string::npos);
+  EXPECT_NE(text.find("这是 AI 模仿，不是真人。"), std::string::npos);
+  EXPECT_NE(text.find("| a.gguf | Q4_K_M | 1 MB | not measured | 3 of 3 |"), std::string::npos);
 }
 
 }  // namespace

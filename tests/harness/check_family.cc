@@ -11,12 +11,12 @@
 #include "harness/check_op.h"
 #include "harness/paths.h"
 #include "io/gguf.h"
+#include "io/gguf_config.h"
 #include "io/load_weights.h"
 #include "io/model_files.h"
 #include "io/safetensors.h"
 #include "io/tensor_names.h"
 #include "models/family.h"
-#include "nn/rotary.h"
 
 namespace zhiyin::testing {
 namespace {
@@ -145,24 +145,7 @@ void write_gguf(const ModelFiles& files, const std::string& path, Format format)
   const ModelConfig& c = *files.config;
   const std::string arch = c.model_type;
   GgufWriter writer(path);
-  const auto key = [&](const char* name) { return arch + "." + name; };
-  writer.set("general.architecture", arch);
-  writer.set(key("vocab_size"), static_cast<uint32_t>(c.vocab_size));
-  writer.set(key("context_length"), static_cast<uint32_t>(c.max_positions));
-  writer.set(key("embedding_length"), static_cast<uint32_t>(c.hidden_size));
-  writer.set(key("block_count"), static_cast<uint32_t>(c.layers));
-  writer.set(key("feed_forward_length"), static_cast<uint32_t>(c.intermediate_size));
-  writer.set(key("attention.head_count"), static_cast<uint32_t>(c.heads));
-  writer.set(key("attention.head_count_kv"), static_cast<uint32_t>(c.kv_heads));
-  writer.set(key("attention.layer_norm_rms_epsilon"), static_cast<float>(c.norm_eps));
-  writer.set(key("rope.freq_base"), static_cast<float>(c.rope.theta));
-  writer.set(key("rope.dimension_count"), static_cast<uint32_t>(c.head_dim));
-  if (c.rope.scaling == RopeConfig::Scaling::kYarn) {
-    writer.set(key("rope.scaling.type"), "yarn");
-    writer.set(key("rope.scaling.factor"), static_cast<float>(c.rope.factor));
-    writer.set(key("rope.scaling.original_context_length"),
-               static_cast<uint32_t>(c.rope.original_max_positions));
-  }
+  set_gguf_config(writer, c, files.path);
   std::vector<std::pair<const TensorEntry*, Format>> plan;
   for (const TensorEntry& tensor : files.tensors) {
     const bool matrix = tensor.shape.size() == 2;
@@ -171,15 +154,8 @@ void write_gguf(const ModelFiles& files, const std::string& path, Format format)
     writer.add_tensor(gguf_tensor_name(arch, tensor.name).value(), chosen, tensor.shape);
     plan.emplace_back(&tensor, chosen);
   }
-  std::vector<float> freq_factors;
-  if (c.rope.scaling == RopeConfig::Scaling::kLlama3) {
-    RopeConfig plain = c.rope;
-    plain.scaling = RopeConfig::Scaling::kNone;
-    const RotaryEmbedding scaled(c.rope, c.head_dim, c.max_positions, {});
-    const RotaryEmbedding unscaled(plain, c.head_dim, c.max_positions, {});
-    for (size_t i = 0; i < scaled.frequencies().size(); ++i) {
-      freq_factors.push_back(unscaled.frequencies()[i] / scaled.frequencies()[i]);
-    }
+  const std::vector<float> freq_factors = rope_frequency_factors(c);
+  if (!freq_factors.empty()) {
     writer.add_tensor("rope_freqs.weight", Format::kF32,
                       {static_cast<int64_t>(freq_factors.size())});
   }

@@ -75,7 +75,11 @@ TEST(Mix, AreFoundByNameAndNumber) {
   EXPECT_EQ(find_mix("Q4_K_M")->file_type, 15U);
   EXPECT_EQ(find_mix("BF16")->file_type, 32U);
   EXPECT_EQ(find_mix("Q9_Z"), nullptr);
-  EXPECT_EQ(find_mix("Q4_K"), nullptr);
+  EXPECT_EQ(find_mix("q4_k"), find_mix("Q4_K_M")) << "as llama.cpp's short names";
+  EXPECT_EQ(find_mix("Q6"), nullptr);
+  EXPECT_EQ(find_mix("IQ3_M"), nullptr);
+  EXPECT_STREQ(mix_instead_of("iq3_m")->name, "Q3_K_M");
+  EXPECT_EQ(mix_instead_of("Q4_K_M"), nullptr);
   EXPECT_EQ(find_mix(19u), nullptr);
 }
 

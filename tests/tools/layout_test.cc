@@ -40,7 +40,7 @@ const std::map<std::string, Names>& layers() {
       {"chats", {"text"}},
       {"audio", {"base"}},
       {"image", {"base"}},
-      {"export", {"io"}},
+      {"export", {"io", "text"}},
       {"api", {"generate", "train", "export", "io", "chats", "audio", "image"}},
       {"cli", {"base"}},
       {"server", {"base"}},

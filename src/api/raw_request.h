@@ -1,0 +1,21 @@
+// Asking a model to go on from a rendered prompt.
+#pragma once
+
+#include <string>
+
+#include "text/tokenizer.h"
+#include "zhiyin/generate.h"
+
+namespace zhiyin {
+
+// A rendered prompt may begin with the BOS that raw prompts get anyway; it is taken off.
+inline GenerateRequest raw_request(const Tokenizer& tokenizer, std::string rendered) {
+  std::string added;
+  for (const int32_t id : tokenizer.prefix()) added += tokenizer.token_bytes(id);
+  if (!added.empty() && rendered.starts_with(added)) rendered.erase(0, added.size());
+  GenerateRequest request;
+  request.raw_prompt = std::move(rendered);
+  return request;
+}
+
+}  // namespace zhiyin
