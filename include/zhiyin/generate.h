@@ -41,6 +41,9 @@ struct GenerateRequest {
   SamplingOptions sampling;
   int64_t max_tokens = -1;        // < 0: until it stops or the context is full
   std::vector<std::string> stop;  // texts that end the answer and are not part of it
+  // Where given: between [[ and ]] the answer can hold one of these names and nothing else. See
+  // Stickers.
+  std::vector<std::string> names;
   // Pieces of the answer as they come: whole UTF-8 characters, no stop text.
   std::function<void(std::string_view)> on_text;
   std::function<void(int64_t done, int64_t total)> on_prefill;

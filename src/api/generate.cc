@@ -1,10 +1,12 @@
 #include "zhiyin/generate.h"
 
 #include <algorithm>
+#include <optional>
 #include <random>
 
 #include "api/model_impl.h"
 #include "base/error.h"
+#include "generate/name_spans.h"
 #include "generate/session.h"
 
 namespace zhiyin {
@@ -102,11 +104,29 @@ class StopTexts {
 struct Generator::Impl {
   Model& model;
   Session session;
+  // Of the last request that had names.
+  std::vector<std::string> names;
+  std::optional<NameSpans> spans;
 
   Impl(Model& m, int64_t context)
       : model(m),
         session(m.impl().need_causal_lm(), *m.impl().context, m.impl().cache_type(),
                 context > 0 ? context : m.impl().default_context()) {}
+
+  const NameSpans* spans_of(const std::vector<std::string>& wanted) {
+    if (wanted.empty()) return nullptr;
+    if (!spans || names != wanted) {
+      const Tokenizer& tokenizer = model.impl().need_tokenizer();
+      std::vector<std::string_view> vocabulary;
+      for (int32_t id = 0; id < tokenizer.vocab_size(); ++id) {
+        vocabulary.push_back(tokenizer.is_special(id) ? std::string_view()
+                                                      : tokenizer.token_bytes(id));
+      }
+      spans.emplace(std::move(vocabulary), wanted);
+      names = wanted;
+    }
+    return &*spans;
+  }
 };
 
 Generator::Generator(Model& model, int64_t context)
@@ -143,6 +163,7 @@ GenerateResult Generator::run(const GenerateRequest& request) {
   GenerateOptions options;
   options.max_tokens = request.max_tokens;
   options.stop = model.stop_set();
+  options.names = impl_->spans_of(request.names);
   options.on_prefill = request.on_prefill;
   options.on_token = [&](int32_t id) {
     emit(stop_texts.add(decoder.add(id), stopped));

@@ -104,7 +104,9 @@ class Repl {
     request.sampling = options_.sampling;
     request.max_tokens = options_.max_tokens;
     request.stop = options_.stop;
-    request.on_text = [](std::string_view piece) { std::cout << piece << std::flush; };
+    request.names = options_.stickers.names();
+    StickerStream shown(options_.stickers, sticker_style());
+    request.on_text = [&](std::string_view piece) { std::cout << shown.add(piece) << std::flush; };
     if (options_.raw) {
       request.raw_prompt = text;
     } else {
@@ -119,6 +121,7 @@ class Repl {
       throw;
     }
     std::signal(SIGINT, SIG_IGN);
+    std::cout << shown.flush();
     std::cout << (last_.finish_reason == "stop" ? "\n" : tr(" [stopped early]\n", " [未说完]\n"));
     if (!options_.raw) messages_.push_back({{"role", "assistant"}, {"content", last_.text}});
   }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "zhiyin/generate.h"
+#include "zhiyin/stickers.h"
 
 namespace zhiyin::cli {
 
@@ -14,6 +15,7 @@ struct ReplOptions {
   int64_t max_tokens = -1, context = 0;
   std::vector<std::string> stop;
   SamplingOptions sampling;
+  Stickers stickers;
 };
 
 // Until /bye or the end of input. Ctrl-C stops the answer, not the program.

@@ -14,7 +14,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 struct Options {
-  std::string model, prompt, system, messages;
+  std::string model, prompt, system, messages, stickers;
   bool raw = false, json = false;
   int64_t max_tokens = -1, ctx = 0;
   std::vector<std::string> stop;
@@ -55,8 +55,14 @@ Json to_json(const GenerateResult& r) {
             {"load_ms", r.load_ms}}}};
 }
 
+Stickers stickers_for(const Options& o, const Model& model) {
+  if (o.stickers == "none") return {};
+  return o.stickers.empty() ? Stickers::beside(model) : Stickers::read(o.stickers);
+}
+
 void run(const Options& o) {
   Model model = Model::open(o.model, o.open);
+  const Stickers stickers = stickers_for(o, model);
   std::string prompt = o.prompt;
   if (!stdin_is_terminal()) {
     std::string piped = read_input("-");
@@ -68,7 +74,8 @@ void run(const Options& o) {
                  .max_tokens = o.max_tokens,
                  .context = o.ctx,
                  .stop = o.stop,
-                 .sampling = o.sampling});
+                 .sampling = o.sampling,
+                 .stickers = stickers});
     return;
   }
   GenerateRequest request;
@@ -81,8 +88,10 @@ void run(const Options& o) {
   request.sampling = o.sampling;
   request.max_tokens = o.max_tokens;
   request.stop = o.stop;
+  request.names = stickers.names();
+  StickerStream shown(stickers, sticker_style());
   if (!o.json) {
-    request.on_text = [](std::string_view text) { std::cout << text << std::flush; };
+    request.on_text = [&](std::string_view text) { std::cout << shown.add(text) << std::flush; };
   }
   GenerateResult result;
   with_cancel(model, [&] {
@@ -96,8 +105,9 @@ void run(const Options& o) {
   });
   if (o.json) {
     std::cout << to_json(result).dump(-1, ' ', false, Json::error_handler_t::replace) << '\n';
-  } else if (result.text.empty() || result.text.back() != '\n') {
-    std::cout << '\n';
+  } else {
+    std::cout << shown.flush();
+    if (result.text.empty() || result.text.back() != '\n') std::cout << '\n';
   }
   if (result.finish_reason == "cancelled") throw ExitCode{130};
 }
@@ -123,6 +133,11 @@ void add_run(CLI::App& program) {
   verb->add_option("--ctx", o->ctx,
                    tr("Context; 0: as much as the model and memory allow", "上下文长度；0：自动"));
   verb->add_option("--stop", o->stop, tr("A text that ends the answer", "遇到即停的文本"));
+  verb->add_option(
+      "--stickers", o->stickers,
+      tr("Catalogue of [[names]] to show as pictures (stickers.json beside the model "
+         "is found; none: leave them as names)",
+         "表情目录，把 [[名字]] 显示为图片（默认用模型旁的 stickers.json；none：只显示名字）"));
   add_sampling_flags(*verb, o->sampling);
   verb->add_flag("--json", o->json, tr("Print JSON", "输出 JSON"));
   verb->callback([o] { run(*o); });

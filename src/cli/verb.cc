@@ -91,6 +91,10 @@ std::string read_input(const std::string& path) {
 
 bool stdin_is_terminal() { return isatty(STDIN_FILENO) != 0; }
 
+StickerStyle sticker_style() {
+  return isatty(STDOUT_FILENO) != 0 ? StickerStyle::kTerminal : StickerStyle::kMarkdown;
+}
+
 std::string bytes_text(int64_t bytes) {
   const char* units[] = {"B", "kB", "MB", "GB", "TB"};
   double value = static_cast<double>(bytes);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "zhiyin/model.h"
+#include "zhiyin/stickers.h"
 
 namespace zhiyin::cli {
 
@@ -41,6 +42,8 @@ void with_cancel(Model& model, const std::function<void()>& work);
 std::string read_input(const std::string& path);
 // Whether standard input is a person's terminal.
 bool stdin_is_terminal();
+// Links on a terminal, markdown in a file or a pipe.
+StickerStyle sticker_style();
 
 // "1.2 GB"
 std::string bytes_text(int64_t bytes);
