@@ -64,6 +64,8 @@ class Exporter {
     const ExportParts parts(base_, options_.importance);
     for (const std::string& type : types) write(parts, mix_of(type));
     write_modelfile();
+    const std::string stickers = options_.run + "/stickers.json";
+    if (file_exists(stickers)) write_file(options_.out + "/stickers.json", read_file(stickers));
     if (options_.probe) open_tuned();
     for (ExportedFile& file : result_.files) examine(file);
     write_card();

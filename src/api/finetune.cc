@@ -126,6 +126,9 @@ struct Tuner::Impl {
     if (callbacks.on_plan && !callbacks.on_plan(plan)) return result;
     write_file(path("chat_template.jinja"), chat_template);
     write_file(path("train_config.yaml"), config.text);
+    // The names that answers may hold go where the model goes.
+    const std::string stickers = config.dataset_dir + "/stickers.json";
+    if (file_exists(stickers)) write_file(path("stickers.json"), read_file(stickers));
     train(callbacks, result);
     return result;
   }
