@@ -17,6 +17,11 @@ struct ChatImportOptions {
   std::string style = "turns";  // whole conversations; "pairs": single questions and answers
   std::string system;           // system message of every row
   int64_t session_gap = 0;      // seconds; 0: learned from the data
+  // Pseudonyms for phone numbers, ids, mail addresses, cards, street addresses and the names given,
+  // each NAME or NAME=STAND-IN; the map is written to mask_map, by default OUT.mask.json.
+  bool mask = false;
+  std::vector<std::string> mask_names;
+  std::string mask_map;
   std::function<void(const std::string& stage, int64_t done, int64_t total)> progress;
 };
 

@@ -27,6 +27,9 @@ ChatImportResult import_chats(const ChatImportOptions& o) {
   options.style = style_of(o.style);
   options.system = o.system;
   options.session_gap = o.session_gap;
+  options.mask = o.mask;
+  options.mask_names = o.mask_names;
+  options.mask_map = o.mask_map;
   if (o.progress) {
     options.progress = [&](const chats::ImportProgress& p) {
       o.progress(std::string(p.stage), p.done, p.total);

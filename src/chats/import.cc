@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "chats/dataset_files.h"
 #include "chats/hold_out.h"
+#include "chats/mask.h"
 #include "chats/persona.h"
 #include "chats/preferences.h"
 #include "chats/sources.h"
@@ -83,6 +85,17 @@ void build_all_rows(Ledger& ledger, const ImportOptions& options, const StickerN
       answers == 0 ? 0 : static_cast<double>(answers_used) / static_cast<double>(answers);
 }
 
+// "data/" -> "data.mask.json"
+std::string mask_map_beside(const std::string& folder) {
+  fs::path path = fs::path(folder).lexically_normal();
+  if (!path.has_filename()) path = path.parent_path();
+  return cat(path.string(), ".mask.json");
+}
+
+bool has_person(const std::vector<Person>& people, const std::string& id) {
+  return std::any_of(people.begin(), people.end(), [&](const Person& p) { return p.id == id; });
+}
+
 void write_rows(const Ledger& ledger, std::string_view split, const std::string& path) {
   AtomicFile file(path);
   ledger.each_row(split, [&](std::string_view json) {
@@ -106,13 +119,27 @@ ImportSummary import_chats(const ImportOptions& options) {
   const auto out = [&](const char* name) { return cat(options.out, "/", name); };
 
   ImportSummary summary;
+  std::optional<Masker> masker;
+  if (options.mask || !options.mask_names.empty()) {
+    summary.mask_map = options.mask_map.empty() ? mask_map_beside(options.out) : options.mask_map;
+    masker.emplace(options.mask_names, read_pseudonyms(summary.mask_map));
+  }
   Ledger ledger(out("ledger.db"));
-  Sources sources = read_sources(ledger, options.paths, options.progress);
+  Sources sources = read_sources(ledger, options.paths, options.progress, [&](Message& message) {
+    if (!masker) return;
+    for (std::string* text :
+         {&message.text, &message.quote_text, &message.quote_name, &message.sender_name}) {
+      *text = masker->mask(*text);
+    }
+  });
   summary.files = std::move(sources.files);
   summary.skipped = std::move(sources.skipped);
   summary.messages = ledger.message_count();
   summary.people = ledger.people();
-  summary.persona = choose_persona(summary.people, ledger.talks(), options.persona);
+  summary.persona = choose_persona(summary.people, ledger.talks(),
+                                   masker && !has_person(summary.people, options.persona)
+                                       ? masker->mask(options.persona)
+                                       : options.persona);
   summary.session_gap = options.session_gap > 0 ? SessionGap{options.session_gap, false}
                                                 : learn_session_gap(ledger.gaps());
   const std::vector<StickerUse> used = ledger.stickers();
@@ -152,6 +179,10 @@ ImportSummary import_chats(const ImportOptions& options) {
     fs::remove(out("preferences.jsonl"));
   }
   write_file(out("stickers.json"), stickers_json(stickers));
+  if (masker) {
+    summary.masked = masker->counts();
+    write_pseudonyms(summary.mask_map, masker->pseudonyms());
+  }
   ledger.commit();
   return summary;
 }

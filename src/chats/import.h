@@ -41,6 +41,10 @@ struct ImportOptions {
   double val_share = -1;     // share of the answers to hold out; -1: 5 % from 400 answers on
   std::string system = {};   // system message of every row; empty: none
   std::string opener{kDefaultOpener};
+  bool mask = false;                         // see Masker
+  std::vector<std::string> mask_names = {};  // people to mask; any means mask
+  std::string mask_map = {};                 // the file of pseudonyms; empty: beside `out`, with
+                                             // .mask.json at the end of its name
   ProgressCallback progress = nullptr;
 };
 

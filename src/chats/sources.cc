@@ -73,7 +73,7 @@ bool is_archive(const std::string& path) { return ZipArchive::recognises(InputFi
 }  // namespace
 
 Sources read_sources(Ledger& ledger, const std::vector<std::string>& paths,
-                     const ProgressCallback& progress) {
+                     const ProgressCallback& progress, const std::function<void(Message&)>& edit) {
   check(!paths.empty(), ErrorCode::kUsage, "no chat export given; name a file or a folder");
   Sources sources;
   std::vector<Source> found;
@@ -93,6 +93,7 @@ Sources read_sources(Ledger& ledger, const std::vector<std::string>& paths,
     constexpr int64_t kStep = 4096;
     const int64_t before = source.file.bytes_read();
     source.importer->read(source.file, [&](Message&& message) {
+      if (edit) edit(message);
       ledger.add(message);
       if (ledger.message_count() % kStep == 0) {
         const int64_t bytes = done + source.file.bytes_read() - before;

@@ -1,6 +1,7 @@
 // From the paths a user gives to messages in the ledger.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,9 @@ struct Sources {
 // Reads every export among the paths: files, and what lies in folders and zip archives. Throws
 // kUsage without paths, kNotFound for a missing file and a folder without exports, kFailed for a
 // file that is no export, is empty or lacks what is needed, and where nobody says anything.
+// edit: changes a message before the ledger gets it; may be null.
 Sources read_sources(Ledger& ledger, const std::vector<std::string>& paths,
-                     const ProgressCallback& progress);
+                     const ProgressCallback& progress,
+                     const std::function<void(Message&)>& edit = nullptr);
 
 }  // namespace zhiyin::chats

@@ -83,6 +83,8 @@ std::string summary_json(const ImportSummary& s) {
                                          {"p90", quantile(s.row_lengths, 0.9)},
                                          {"histogram", histogram}}},
                                        {"instructions", s.instructions},
+                                       {"masked", s.masked},
+                                       {"mask_map", s.mask_map},
                                        {"files", s.files},
                                        {"skipped", s.skipped}};
   return root.dump(2);
@@ -126,6 +128,9 @@ std::string summary_text(const ImportSummary& s) {
     line("custom    the export holds instructions to the assistant; --system could be: ",
          one_line(s.instructions.front()));
   }
+  for (const auto& [kind, count] : s.masked) line("masked    ", count, " times: ", kind);
+  if (!s.mask_map.empty())
+    line("          what stands for what is in ", s.mask_map, "; keep it apart");
   for (size_t i = 0; i < std::min(s.skipped.size(), kFilesShown); ++i) {
     line("skipped   ", s.skipped[i]);
   }

@@ -26,14 +26,17 @@ struct ImportSummary {
   int64_t first_time = 0, last_time = 0;  // of the rows
   std::vector<int64_t> row_lengths;       // code points, ascending
   std::vector<std::string> instructions;  // what users told the assistant about themselves
-  std::vector<std::string> files;         // that were read
-  std::vector<std::string> skipped;       // found in a folder, but no chat export
+  std::map<std::string, int64_t> masked;  // places, by kind
+  std::string mask_map;              // where the pseudonyms are kept; empty: nothing was masked
+  std::vector<std::string> files;    // that were read
+  std::vector<std::string> skipped;  // found in a folder, but no chat export
 };
 
 // {"messages","used","dropped":{reason:count},"rows","val_rows","answers","coverage","people":
 // [{"id","name","messages"}],"persona","session_gap_s","session_gap_learned","stickers",
 // "preferences","first_time","last_time","longest_row","row_lengths":{"median","p90","histogram":
-// [{"from","to","rows"}]},"instructions","files","skipped"}
+// [{"from","to","rows"}]},"instructions","masked":
+// {kind:count},"mask_map","files","skipped"}
 std::string summary_json(const ImportSummary& summary);
 
 // The same in lines, with the lengths as a histogram of text.

@@ -175,6 +175,15 @@ void add_chats(CLI::App& program) {
   import->add_option(
       "--session-gap", o->import.session_gap,
       tr("Seconds of silence that end a session; 0: learned", "会话间隔秒数；0：自动"));
+  import->add_flag("--mask", o->import.mask,
+                   tr("Pseudonyms for phone numbers, ids, mails, cards and addresses",
+                      "电话、证件号、邮箱、卡号和地址换成化名"));
+  import->add_option("--mask-name", o->import.mask_names,
+                     tr("Mask this name too: NAME or NAME=STAND-IN; may be repeated",
+                        "也隐去这个名字：名字，或 名字=化名；可重复"));
+  import->add_option("--mask-map", o->import.mask_map,
+                     tr("File for what stands for what (default OUT.mask.json)",
+                        "化名对照表（默认 OUT.mask.json）"));
   import->add_flag("--json", o->json, tr("Print JSON", "输出 JSON"));
   import->callback([o] { run_import(*o); });
 
