@@ -61,13 +61,15 @@ std::vector<TrainRow> hold_out(std::vector<TrainRow>& rows, double val_size, uin
 
 // Files that a run which was killed while writing left behind ("name.tmp-PID").
 void remove_leftovers(const std::string& folder) {
+  std::vector<fs::path> leftovers;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
     const std::string name = entry.path().filename().string();
     const size_t at = name.rfind(".tmp-");
     if (at == std::string::npos) continue;
     const int process = std::atoi(name.c_str() + at + 5);
-    if (process > 0 && kill(process, 0) != 0 && errno == ESRCH) fs::remove(entry.path());
+    if (process > 0 && kill(process, 0) != 0) leftovers.push_back(entry.path());
   }
+  for (const fs::path& path : leftovers) fs::remove(path);
 }
 
 int64_t tokens_of(const std::vector<TrainRow>& rows) {

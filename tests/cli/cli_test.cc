@@ -1,14 +1,13 @@
 // The program as a user meets it: what it prints and how it ends.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
-#include <cstdio>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "base/file.h"
+#include "cli/program.h"
 #include "harness/paths.h"
 
 namespace zhiyin {
@@ -16,22 +15,9 @@ namespace {
 
 using ::testing::HasSubstr;
 
-struct Outcome {
-  int code;
-  std::string out, error;
-};
+using testing::Outcome;
 
-// Runs `zhiyin ARGUMENTS` in a shell, without standard input.
-Outcome zhiyin(const std::string& arguments) {
-  const testing::TemporaryFolder folder;
-  const char* program = std::getenv("ZHIYIN_PROGRAM");
-  const std::string command = std::string(program != nullptr ? program : "zhiyin") + " " +
-                              arguments + " < /dev/null > " + (folder / "out") + " 2> " +
-                              (folder / "error");
-  const int status = std::system(command.c_str());
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_file(folder / "out"),
-          read_file(folder / "error")};
-}
+Outcome zhiyin(const std::string& arguments) { return testing::run_zhiyin(arguments); }
 
 std::string model(const char* name) { return testing::data_path(std::string("models/") + name); }
 
