@@ -91,7 +91,7 @@ void TunedModel::write(const std::string& chat_template, const std::string& fold
   for (const Trainer::Parameter& p : parameters_) {
     values[p.name] = {p.value.data(), static_cast<size_t>(p.value.elements())};
   }
-  write_full_model(base_.files, values, chat_template, folder);
+  write_full_model(*base_.context, base_.files, values, chat_template, folder);
 }
 
 }  // namespace zhiyin
