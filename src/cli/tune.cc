@@ -1,6 +1,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <csignal>
 #include <cstdio>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -141,6 +142,8 @@ void run(const Options& o) {
             std::cout << e.step << tr("  held out: loss ", "  检验：损失 ") << e.loss
                       << (e.best ? tr(", the best so far", "，目前最低") : "") << std::endl;
           }};
+  // Who read the output may go away (`| head`, a closed tee); hours of training do not.
+  std::signal(SIGPIPE, SIG_IGN);
   with_interrupt([] { running.load()->cancel(); }, [&] { result = tuner.run(callbacks); });
   progress.reset();
   if (o.json) {

@@ -68,7 +68,8 @@ void add_model_flags(CLI::App& verb, std::string& model, OpenOptions& open) {
 void with_interrupt(void (*interrupt)(), const std::function<void()>& work) {
   struct sigaction action{};
   action.sa_handler = on_interrupt;
-  sigaction(SIGINT, &action, nullptr);
+  // A closed terminal and a polite kill are asked to stop as well, rather than to lose the work.
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaction(signal, &action, nullptr);
   interrupt_action.store(interrupt);
   try {
     work();

@@ -36,8 +36,9 @@ class Project {
   }
 
   std::string output(const std::string& name) const { return folder_ / name; }
+  std::string config() const { return folder_ / "tune.yaml"; }
   Outcome tune(const std::string& arguments, const std::string& before = {}) const {
-    return run_zhiyin("tune " + (folder_ / "tune.yaml") + " --threads 1 " + arguments, before);
+    return run_zhiyin("tune " + config() + " --threads 1 " + arguments, before);
   }
 
  private:
@@ -83,6 +84,28 @@ TEST(Tune, MistakesAreOneLineAndACode) {
     EXPECT_THAT(outcome.error, HasSubstr(c.words)) << c.arguments;
     EXPECT_EQ(std::count(outcome.error.begin(), outcome.error.end(), '\n'), 1) << outcome.error;
   }
+}
+
+TEST(Tune, APoliteKillLeavesACheckpointAndSaysSo) {
+  const Project project(64);
+  const std::string arguments = "num_train_epochs=1000";
+  const Outcome outcome = project.tune(arguments, "timeout -s TERM --preserve-status 0.7");
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.error, HasSubstr("resume_from_checkpoint=true goes on from there"));
+  const Outcome plan = project.tune(arguments + " --dry-run");
+  EXPECT_EQ(plan.code, 0) << plan.error;
+  EXPECT_THAT(plan.out, HasSubstr("going on at "));
+}
+
+TEST(Tune, GoesOnWhenNobodyReadsItsOutput) {
+  const Project project(16);
+  // The reader ends at once.
+  const std::string program = std::getenv("ZHIYIN_PROGRAM");
+  EXPECT_EQ(std::system((program + " tune " + project.config() +
+                         " num_train_epochs=20 logging_steps=1 2>/dev/null </dev/null | true")
+                            .c_str()),
+            0);
+  EXPECT_TRUE(file_exists(project.output("run/adapter_config.json")));
 }
 
 // Killed at random moments, then left alone: the same bytes as a run that nobody disturbed.
