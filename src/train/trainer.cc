@@ -83,9 +83,7 @@ Trainer::Trainer(CausalLm& model, Context& context, const TrainOptions& options,
         "training: an update of ", options.rows_per_step, " rows in batches of ",
         options.tokens_per_batch, " tokens cannot be; both must be above 0");
   // Activations come and go with every update; the system would clear their pages each time.
-  constexpr int64_t kLeastKept = int64_t{64} << 20;
-  context.allocator().keep_at_most(
-      static_cast<size_t>(std::max(kLeastKept, options.activation_bytes / 2)));
+  context.allocator().keep_at_most(static_cast<size_t>(kept_bytes()));
 }
 
 RunLength Trainer::length(int64_t units) const {
@@ -122,8 +120,15 @@ int64_t Trainer::memory_bytes(int64_t longest_row) const {
           ? tokens * bytes_per_token_
           : tokens * (c.layers * c.hidden_size * kFloat + 2 * bytes_per_token_ / c.layers);
   const int64_t logits = std::min(tokens, kLossChunkRows) * c.vocab_size * kFloat;
+  // Blocks of memory are up to an eighth larger than asked for, and released ones are kept.
+  const int64_t allocated = activations + activations / 8 + std::min(activations, kept_bytes());
   // Values, gradients and two moments.
-  return 4 * kFloat * trained + activations + logits;
+  return 4 * kFloat * trained + allocated + logits;
+}
+
+int64_t Trainer::kept_bytes() const {
+  constexpr int64_t kLeastKept = int64_t{64} << 20;
+  return std::max(kLeastKept, options_.activation_bytes / 2);
 }
 
 void Trainer::set_dropout_seeds(int64_t micro_batch) {

@@ -101,6 +101,7 @@ class Trainer {
   bool keeps_activations(int64_t tokens) const {
     return tokens * bytes_per_token_ <= options_.activation_bytes;
   }
+  int64_t kept_bytes() const;  // of released memory, see Allocator
   void set_dropout_seeds(int64_t micro_batch);
   void clear_dropout_seeds();
 

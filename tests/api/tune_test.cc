@@ -40,6 +40,96 @@ TEST(TuneConfig, ReadsTheKeysOfLlamaFactory) {
   EXPECT_THAT(config.ignored, ElementsAre(HasSubstr("bf16: ")));
 }
 
+// LLaMA-Factory's examples/train_lora/qwen3_lora_sft.yaml, with the keys that its board writes too.
+constexpr const char* kUsersFile = R"(### model
+model_name_or_path: Qwen/Qwen2.5-0.5B-Instruct
+quantization_bit: 4
+quantization_method: bnb
+trust_remote_code: true
+### method
+stage: sft
+do_train: true
+finetuning_type: lora
+lora_target: all
+lora_rank: 8
+lora_alpha: 16
+lora_dropout: 0.05
+use_rslora: true
+### dataset
+dataset: identity,alpaca_en_demo
+dataset_dir: data
+template: qwen
+cutoff_len: 2048
+max_samples: 1000
+overwrite_cache: true
+preprocessing_num_workers: 16
+dataloader_num_workers: 4
+packing: false
+neat_packing: true
+train_on_prompt: false
+mask_history: false
+### output
+output_dir: saves/qwen
+logging_steps: 10
+save_steps: 500
+plot_loss: true
+overwrite_output_dir: true
+save_only_model: false
+report_to: none
+### train
+per_device_train_batch_size: 1
+gradient_accumulation_steps: 8
+learning_rate: 1.0e-4
+num_train_epochs: 3.0
+max_steps: -1
+lr_scheduler_type: cosine
+warmup_ratio: 0.1
+warmup_steps: 0
+weight_decay: 0.01
+max_grad_norm: 1.0
+optim: adamw_torch
+seed: 42
+bf16: true
+fp16: false
+pure_bf16: false
+ddp_timeout: 180000000
+resume_from_checkpoint: null
+adapter_name_or_path: null
+flash_attn: auto
+include_num_input_tokens_seen: true
+### eval
+val_size: 0.1
+per_device_eval_batch_size: 1
+eval_strategy: steps
+eval_steps: 500
+)";
+
+TEST(TuneConfig, AUsersFileRunsUnchanged) {
+  const TuneConfig config = read(kUsersFile);
+  EXPECT_EQ(config.quantization_bit, 4);
+  EXPECT_TRUE(config.packing) << "neat_packing packs";
+  EXPECT_TRUE(config.rslora);
+  EXPECT_EQ(config.max_steps, 0) << "-1: epochs decide";
+  EXPECT_FALSE(config.resume);
+  EXPECT_EQ(config.adapter, "");
+  EXPECT_EQ(config.eval_strategy, "steps");
+  for (const std::string& ignored : config.ignored) {
+    EXPECT_GT(ignored.size(), ignored.find(": ") + 8) << "no reason: " << ignored;
+  }
+  EXPECT_EQ(config.ignored.size(), 14u);
+}
+
+TEST(TuneConfig, ErrorsNameTheLineAndBothValues) {
+  EXPECT_THAT(error_of(std::string(kConfig) + "warmup_steps: many\n"),
+              HasSubstr("line 7: warmup_steps: must be a number, not \"many\""));
+  EXPECT_THAT(error_of(std::string(kConfig) + "\npacking: [1]\n"),
+              HasSubstr("line 8: packing: must be true or false, not a list or map"));
+  EXPECT_THAT(error_of(std::string(kConfig) + "eval_strategy: never\n"),
+              HasSubstr("it can be no, steps, epoch"));
+  EXPECT_THAT(error_of(kConfig, {"finetuning_type=freeze"}), HasSubstr("lora or full"));
+  EXPECT_THAT(error_of(kConfig, {"val_size=0.1", "eval_dataset=b"}), HasSubstr("use one of them"));
+}
+
 TEST(TuneConfig, ErrorsNameTheKeyAndTheRemedy) {
   EXPECT_THAT(error_of(std::string(kConfig) + "learning_rat: 1\n"), HasSubstr("learning_rate"));
   EXPECT_THAT(error_of(kConfig, {"cutoff_len=long"}),
