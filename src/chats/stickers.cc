@@ -139,33 +139,6 @@ std::vector<Sticker> name_stickers(const std::vector<StickerUse>& used,
   return stickers;
 }
 
-std::string expand_stickers(std::string_view text, const std::vector<Sticker>& stickers,
-                            std::string_view before, std::string_view after) {
-  std::map<std::string_view, std::string_view> urls;
-  for (const Sticker& sticker : stickers) urls[sticker.name] = sticker.url;
-  std::string out;
-  constexpr std::string_view kOpen = "[[", kClose = "]]";
-  for (size_t at = 0; at < text.size();) {
-    const size_t open = std::min(text.find(kOpen, at), text.size());
-    out += text.substr(at, open - at);
-    if (open == text.size()) break;
-    const size_t begin = open + kOpen.size();
-    const size_t close = text.find(kClose, begin);
-    const auto found =
-        close == std::string_view::npos ? urls.end() : urls.find(text.substr(begin, close - begin));
-    if (found == urls.end()) {  // a bracket further, since "[[[" may hold an opener one byte on
-      out += '[';
-      at = open + 1;
-    } else {
-      out += before;
-      out += found->second;
-      out += after;
-      at = close + kClose.size();
-    }
-  }
-  return out;
-}
-
 StickerNames sticker_names(const std::vector<Sticker>& stickers) {
   StickerNames names;
   for (const Sticker& sticker : stickers) names[sticker.key] = sticker.name;

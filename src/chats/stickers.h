@@ -33,12 +33,6 @@ std::vector<Sticker> name_stickers(const std::vector<StickerUse>& used,
                                    const std::vector<StickerContext>& contexts,
                                    const std::vector<Sticker>& known);
 
-// text with every [[name]] of the catalogue replaced by `before` + its address + `after`, the
-// address byte for byte; anything else stays as it is. For a page that shows Markdown: "![](" and
-// ")".
-std::string expand_stickers(std::string_view text, const std::vector<Sticker>& stickers,
-                            std::string_view before = {}, std::string_view after = {});
-
 StickerNames sticker_names(const std::vector<Sticker>& stickers);
 std::string stickers_json(const std::vector<Sticker>& stickers);
 

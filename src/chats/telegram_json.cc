@@ -1,5 +1,6 @@
 // Telegram Desktop's result.json: a single chat, or a full export with chats.list and
 // left_chats.list. Messages are read one at a time. docs/formats/chat-exports.md has the rules.
+#include <algorithm>
 #include <map>
 #include <tuple>
 #include <vector>
@@ -49,6 +50,20 @@ struct Chat {
   std::map<int64_t, std::pair<std::string, std::string>> said = {};  // id -> name, text; for quotes
 };
 
+// A text in memory as a stream.
+class TextReader : public ByteReader {
+ public:
+  explicit TextReader(std::string_view text) : text_(text) {}
+  size_t read(char* out, size_t size) override {
+    const size_t take = text_.copy(out, size);
+    text_.remove_prefix(take);
+    return take;
+  }
+
+ private:
+  std::string_view text_;
+};
+
 class TelegramJson {
  public:
   TelegramJson(const InputFile& file, const MessageSink& sink)
@@ -62,9 +77,8 @@ class TelegramJson {
           Json::parse(text, [this](int depth, Json::parse_event_t event, Json& value) {
             return take(depth, event, value);
           });
-    } catch (const Json::exception& error) {
-      fail(ErrorCode::kFailed, path_, ": is damaged after ", records_,
-           " messages; export it again (", error.what(), ")");
+    } catch (const Json::parse_error& error) {
+      go_on_behind(text, std::min(error.byte, text.size()));
     }
   }
 
@@ -101,6 +115,54 @@ class TelegramJson {
     }
   }
 
+  // Behind a place that is not readable, which is one damaged record: messages one by one as they
+  // come, and the chats that follow as a whole.
+  void go_on_behind(const std::string& text, size_t at) {
+    sink_(damaged(at));
+    TextReader reader(std::string_view(text).substr(at));
+    JsonObjects objects(reader);
+    bool recovering = true;
+    while (objects.recover()) {
+      JsonPiece piece;
+      bool any = false;
+      while (objects.next(piece)) {
+        any = true;
+        const Json value = piece.whole ? parse_tolerantly(piece.text) : Json();
+        const bool message = value.contains("type") && value.contains("date");
+        const bool chat = field(value, "messages").is_array();
+        if (!message && !chat) break;
+        recovering = false;
+        if (chat) {
+          chat_ = {.type = text_field(value, "type"), .id = {}};
+          take_id(field(value, "id"));
+          for (const Json& inside : value["messages"]) sink_(read_message(inside));
+        } else {
+          sink_(read_message(value));
+        }
+      }
+      if (!any) return;
+      // What stands behind the messages of a chat, such as its closing bracket, is no damage.
+      if (!recovering && piece.text.starts_with('{')) sink_(damaged(at + piece.offset));
+      recovering = true;
+    }
+    fail(ErrorCode::kFailed, path_, ": is damaged at too many places; export it again");
+  }
+
+  Message damaged(size_t byte) {
+    Message message;
+    message.file = path_;
+    message.line = ++records_;
+    message.talk = cat("telegram", chat_.id);
+    message.time = last_time_;
+    message.kind = MessageKind::kDamaged;
+    message.text = cat("unreadable from byte ", byte, " on");
+    return message;
+  }
+
+  void take_id(const Json& id) {
+    if (id.is_number_integer()) chat_.id = std::to_string(id.get<int64_t>());
+  }
+
   void take_field(const std::string& key, const Json& value) {
     if (messages_depth_ >= 0) return;  // inside a message
     const bool in_owner = keys_.size() == 2 && keys_.front() == "personal_information";
@@ -108,7 +170,7 @@ class TelegramJson {
       owner_ = cat("user", value.get<int64_t>());
     }
     if (key == "type" && value.is_string()) chat_.type = value.get<std::string>();
-    if (key == "id" && value.is_number_integer()) chat_.id = std::to_string(value.get<int64_t>());
+    if (key == "id") take_id(value);
   }
 
   void read_people(const Json& record, Message& message) {

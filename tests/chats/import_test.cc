@@ -6,28 +6,18 @@
 #include <sqlite3.h>
 
 #include <algorithm>
-#include <cstring>
 #include <nlohmann/json.hpp>
-#include <random>
-#include <sstream>
 
 #include "base/cat.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "chats/import_checks.h"
 #include "harness/paths.h"
 
 namespace zhiyin::chats {
 namespace {
 
 using Json = nlohmann::json;
-
-std::vector<Json> read_jsonl(const std::string& path) {
-  std::vector<Json> rows;
-  if (!file_exists(path)) return rows;
-  std::istringstream lines(read_file(path));
-  for (std::string line; std::getline(lines, line);) rows.push_back(Json::parse(line));
-  return rows;
-}
 
 ImportOptions options_of(const Json& json) {
   ImportOptions options;
@@ -39,25 +29,6 @@ ImportOptions options_of(const Json& json) {
   options.system = json.value("system", options.system);
   options.opener = json.value("opener", options.opener);
   return options;
-}
-
-// What must hold of any import: the accounts balance and rows have the shape the peers demand.
-void check_invariants(const ImportSummary& summary, const std::vector<Json>& rows) {
-  int64_t dropped = 0;
-  for (const auto& [reason, count] : summary.dropped) dropped += count;
-  EXPECT_EQ(summary.used + dropped, summary.messages);
-  int64_t ids = 0;
-  for (const Json& row : rows) {
-    Json messages = row["messages"];
-    if (messages[0]["role"] == "system") messages.erase(0);
-    EXPECT_EQ(messages.size() % 2, 0u);
-    for (size_t i = 0; i < messages.size(); ++i) {
-      EXPECT_EQ(messages[i]["role"], i % 2 == 0 ? "user" : "assistant");
-      EXPECT_NE(messages[i]["content"], "");
-    }
-    ids += static_cast<int64_t>(row["message_ids"].size());
-  }
-  EXPECT_EQ(ids, summary.used);
 }
 
 // The words of the rows against expected[key], where the case has it.
@@ -232,72 +203,6 @@ TEST(Import, KeepsEditedStickerNamesAndReplacesTheRest) {
   write_file(out / "stickers.json", stickers.dump());
   EXPECT_THROW(import_chats(again), Error);
 }
-
-// One message as a CSV record; the words may hold anything a record can hold.
-std::string random_record(std::mt19937& random, int number) {
-  const auto pick = [&](std::initializer_list<const char*> values) {
-    return std::string(values.begin()[random() % values.size()]);
-  };
-  const bool is_sender = random() % 2 == 0;
-  const std::string room = pick({"wxid_a", "wxid_a", "wxid_a", "wxid_b", "9@chatroom"});
-  std::string words =
-      pick({"在吗", "\"好\"", "一,二", "长\n短", "", "[微笑]", "reply\n\n[引用]()x:y",
-            "https://e.example/?m=0123456789abcdef0123456789abcdef&x=1"});
-  std::string quoted = "\"";
-  for (const char c : words) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
-  quoted += '"';
-  const std::string type = pick({"文本", "文本", "文本", "引用回复", "动画表情", "图片", "语音",
-                                 "语音通话", "系统通知", "消息撤回5", "未知-49,15", "转账"});
-  const int minute = number / 3 + static_cast<int>(random() % 4) * (random() % 9 == 0 ? 60 : 1);
-  return cat(number, ",", random() % 4 == 0 ? "7.4E+18" : std::to_string(1000 + number), ",", '"',
-             type, '"', ",", is_sender ? 1 : 0, ",", is_sender ? "我" : pick({"wxid_a", "wxid_b"}),
-             ",", room, ",", quoted, ",,2024-10-04 ", minute / 60 % 24, ":", minute % 60, ":",
-             random() % 60, "\r\n");
-}
-
-void import_random_exports(unsigned seed, int runs) {
-  constexpr const char* kHeader =
-      "id,MsgSvrID,type_name,is_sender,talker,room_name,msg,src,CreateTime\r\n";
-  std::mt19937 random(seed);
-  int imported = 0;
-  for (int run = 0; run < runs; ++run) {
-    SCOPED_TRACE(run);
-    const testing::TemporaryFolder folder;
-    std::vector<std::string> records;
-    const int count = 1 + static_cast<int>(random() % 40);
-    for (int i = 0; i < count; ++i) records.push_back(random_record(random, i));
-    if (random() % 3 == 0) std::shuffle(records.begin(), records.end(), random);
-    std::string csv = kHeader;
-    for (const std::string& record : records) csv += record;
-    const bool damaged = random() % 2 == 0;
-    for (size_t i = random() % 6; damaged && i > 0; --i) {
-      const size_t at = std::strlen(kHeader) + random() % (csv.size() - std::strlen(kHeader));
-      if (random() % 2 == 0) csv[at] = static_cast<char>(random());
-      if (random() % 4 == 0) csv.erase(at, random() % 20);
-    }
-    write_file(folder / "a.csv", csv);
-    ImportOptions options = {.paths = {folder / "a.csv"}, .out = folder / "out", .persona = "me"};
-    options.style = random() % 2 == 0 ? RowStyle::kTurns : RowStyle::kPairs;
-    try {
-      const ImportSummary summary = import_chats(options);
-      check_invariants(summary, read_jsonl(options.out + "/train.jsonl"));
-      if (!damaged) {
-        EXPECT_EQ(summary.messages, count);
-      }
-      ++imported;
-    } catch (const Error& error) {  // nobody answers in it, or the damage hit everyone's side
-      EXPECT_THAT(error.what(), ::testing::AnyOf(::testing::HasSubstr("answers nothing"),
-                                                 ::testing::HasSubstr("nobody")));
-      EXPECT_TRUE(std::filesystem::is_empty(options.out));
-    }
-    if (::testing::Test::HasFailure()) return;
-  }
-  EXPECT_GT(imported, runs / 2);
-}
-
-// Each run waits for the disk several times.
-TEST(Import, AccountsForEveryMessageOfRandomAndDamagedExports) { import_random_exports(11, 60); }
-TEST(SlowImport, AccountsForEveryMessageOfManyExports) { import_random_exports(12, 3000); }
 
 TEST(Import, LedgerTellsWhereEveryMessageWent) {
   const testing::TemporaryFolder out;

@@ -1,15 +1,18 @@
 // The small parts: times, CSV, character sets, choosing the persona, stickers.
 #include <gmock/gmock.h>
 
+#include <map>
 #include <random>
 #include <set>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "chats/charset.h"
 #include "chats/civil_time.h"
 #include "chats/csv.h"
 #include "chats/persona.h"
 #include "chats/stickers.h"
+#include "harness/paths.h"
 
 namespace zhiyin::chats {
 namespace {
@@ -131,18 +134,17 @@ TEST(Stickers, NamesAreUniqueAndAddressesComeBackByteForByte) {
     const char* words[] = {"好耶", "好", "好耶好耶", "救命[[x]]", "🍞🍞", "a]]b", "晚安"};
     said.push_back({std::to_string(i), words[random() % 7], 1});
   }
-  const std::vector<Sticker> stickers = name_stickers(used, said, {});
-  std::string text = "[", expected = "[";
+  const testing::TemporaryFolder folder;
+  write_file(folder / "stickers.json", stickers_json(name_stickers(used, said, {})));
   std::set<std::string> names;
-  for (const Sticker& sticker : stickers) {
+  std::map<std::string, std::string> urls;
+  for (const Sticker& sticker : read_stickers(folder / "stickers.json")) {
     EXPECT_TRUE(names.insert(sticker.name).second);
     EXPECT_EQ(sticker.name.find_first_of("[]\r\n"), std::string::npos);
-    text += "x [[[" + sticker.name + "]]\n";
-    expected += "x [(" + sticker.url + ")\n";
+    urls[sticker.key] = sticker.url;
   }
-  text += "[[none]] [[好耶]";
-  expected += "[[none]] [[好耶]";
-  EXPECT_EQ(expand_stickers(text, stickers, "(", ")"), expected);
+  EXPECT_EQ(names.size(), 1870u);
+  for (const StickerUse& use : used) EXPECT_EQ(urls[use.key], use.url);
 }
 
 }  // namespace
