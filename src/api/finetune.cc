@@ -103,7 +103,10 @@ struct Tuner::Impl {
   TunePlan plan;
 
   Impl(const TuneConfig& c, const OpenOptions& open)
-      : config(c), model(Model::open(c.model, open)) {}
+      : config(c), model(Model::open(c.model, open)) {
+    // Training reads the weights as they lie in the file, where their packed form is no faster.
+    model.impl().options.prepare = model.impl().context->kernels().fast_packed_panels;
+  }
 
   std::string path(const char* name) const { return config.output_dir + "/" + name; }
   int64_t updates_an_epoch() const {
@@ -348,11 +351,8 @@ struct Tuner::Impl {
   }
 };
 
-Tuner::Tuner(const TuneConfig& config, const OpenOptions& open) {
-  OpenOptions options = open;
-  options.prepare = false;  // training reads the weights as they lie in the file
-  impl_ = std::make_unique<Impl>(config, options);
-}
+Tuner::Tuner(const TuneConfig& config, const OpenOptions& open)
+    : impl_(std::make_unique<Impl>(config, open)) {}
 Tuner::~Tuner() = default;
 
 TuneResult Tuner::run(const TuneCallbacks& callbacks) { return impl_->run(callbacks); }

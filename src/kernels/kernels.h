@@ -88,6 +88,15 @@ struct PanelFromPackedArgs {
   uint16_t* panel;  // aligned to 64 bytes
 };
 
+// The same weight the other way, for gradients: columns [col, col + cols) of its rows
+// [row, row + depth), panels[cols / 32][depth / 2][32][2]. row is a multiple of 16 and depth even;
+// col is a multiple of 256 and cols of 32.
+struct PanelsFromPackedTransposedArgs {
+  PackedWeight w;
+  int64_t row, depth, col, cols;
+  uint16_t* panels;  // aligned to 64 bytes
+};
+
 // y[r] = x . w[r] for rows of F32, F16 or BF16 weights.
 struct GemvDenseArgs {
   Format format;
@@ -158,6 +167,8 @@ struct KernelTable {
   const char* name;  // "avx512-vnni-bf16"
   // Whether many tokens at once go through the bf16 panels rather than the integer product.
   bool prefill_in_bf16;
+  // Whether bf16 panels are made faster from the packed form than from the file's rows.
+  bool fast_packed_panels;
 
   // integer products
   void (*quantize_rows)(const float* x, int64_t x_stride, int64_t rows, int64_t cols, Q8Rows out);
@@ -168,6 +179,7 @@ struct KernelTable {
                     uint8_t* target);
   void (*gemm_packed)(const PackedGemmArgs& args);
   void (*panel_from_packed)(const PanelFromPackedArgs& args);
+  void (*panels_from_packed_transposed)(const PanelsFromPackedTransposedArgs& args);
 
   // dense products
   void (*gemm_panel_f32)(const GemmPanelF32Args& args);

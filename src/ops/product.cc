@@ -34,6 +34,11 @@ bool use_bf16(const Context& context, const Matrix& m) {
          m.weight().format() != Format::kF32;
 }
 
+// The packed form to make panels from, or nullptr where the rows are to be read.
+const PackedWeight* packed_for_panels(const Context& context, const Matrix& m, bool bf16) {
+  return bf16 && context.kernels().fast_packed_panels ? m.weight().packed() : nullptr;
+}
+
 // Decodes columns [begin, end) of row r.
 void read_row(const Context& context, const Matrix& m, int64_t r, int64_t begin, int64_t end,
               float* target) {
@@ -217,6 +222,45 @@ void multiply(Context& context, const RowsView& x, const Matrix& m, float* y, in
   });
 }
 
+namespace {
+
+// Columns [first, end) of rows [n, n + filled) as panels whose columns are those of the matrix.
+void read_panels_transposed(const Context& context, const Matrix& m, int64_t n, int64_t filled,
+                            int64_t first, int64_t end, const StripPanels& panels) {
+  const KernelTable& kernels = context.kernels();
+  const int64_t width = round_up(end - first, kPanelCols), count = width / kPanelCols;
+  float* pair = scratch(0, 2 * width);
+  uint16_t* pair16 = reinterpret_cast<uint16_t*>(scratch(2, width));
+  std::fill_n(pair, 2 * width, 0.0f);
+  for (int64_t r = 0; r < panels.depth; r += 2) {
+    for (int64_t half = 0; half < 2 && r + half < panels.depth; ++half) {
+      float* row = pair + half * width;
+      if (r + half < filled) {
+        read_row(context, m, n + r + half, first, end, row);
+      } else {
+        std::fill_n(row, end - first, 0.0f);
+      }
+      if (panels.bf16) continue;
+      for (int64_t p = 0; p < count; ++p) {
+        std::copy_n(row + p * kPanelCols, kPanelCols, panels.panel(p) + (r + half) * kPanelCols);
+      }
+    }
+    if (!panels.bf16) continue;
+    kernels.f32_to_bf16(pair, pair16, 2 * width);
+    for (int64_t p = 0; p < count; ++p) {
+      uint16_t* target = panels.panel16(p) + r * kPanelCols;
+      const uint16_t* low = pair16 + p * kPanelCols;
+      const uint16_t* high = low + width;
+      for (int64_t c = 0; c < kPanelCols; ++c) {
+        target[2 * c] = low[c];
+        target[2 * c + 1] = high[c];
+      }
+    }
+  }
+}
+
+}  // namespace
+
 void multiply_transposed(Context& context, const RowsView& dy, const Matrix& m, float* dx,
                          int64_t dx_stride, bool accumulate) {
   const KernelTable& kernels = context.kernels();
@@ -224,45 +268,24 @@ void multiply_transposed(Context& context, const RowsView& dy, const Matrix& m, 
   Bf16Rows rounded;
   if (bf16) rounded = to_bf16(context, dy);
   const PanelProduct product{kernels, dy, bf16 ? &rounded : nullptr, dx, dx_stride};
+  const PackedWeight* packed = packed_for_panels(context, m, bf16);
   // A strip is as wide as the blocks of the format, so that no block is decoded twice.
   const int64_t block = m.frozen() ? format_info(m.weight().format()).block : 1;
-  const int64_t strip_cols = std::max<int64_t>(block, kPanelCols);
+  const int64_t strip_cols =
+      packed != nullptr ? kStripPanels * kPanelCols : std::max<int64_t>(block, kPanelCols);
   const int64_t strips = (m.cols() + strip_cols - 1) / strip_cols;
   for_strips(context, strips, dy.rows, [&](int64_t strip, int64_t row_begin, int64_t row_end) {
     const int64_t first = strip * strip_cols, end = std::min(m.cols(), first + strip_cols);
-    const int64_t width = round_up(end - first, kPanelCols), count = width / kPanelCols;
-    float* pair = scratch(0, 2 * width);
-    uint16_t* pair16 = reinterpret_cast<uint16_t*>(scratch(2, width));
-    std::fill_n(pair, 2 * width, 0.0f);
+    const int64_t width = round_up(end - first, kPanelCols);
     for (int64_t n = 0; n < dy.cols; n += kDepth) {
       const int64_t filled = std::min(kDepth, dy.cols - n);
       const StripPanels panels{scratch(1, kDepth * width), bf16 ? round_up(filled, 2) : filled,
                                bf16};
-      for (int64_t r = 0; r < panels.depth; r += 2) {
-        for (int64_t half = 0; half < 2 && r + half < panels.depth; ++half) {
-          float* row = pair + half * width;
-          if (r + half < filled) {
-            read_row(context, m, n + r + half, first, end, row);
-          } else {
-            std::fill_n(row, end - first, 0.0f);
-          }
-          if (bf16) continue;
-          for (int64_t p = 0; p < count; ++p) {
-            std::copy_n(row + p * kPanelCols, kPanelCols,
-                        panels.panel(p) + (r + half) * kPanelCols);
-          }
-        }
-        if (!bf16) continue;
-        kernels.f32_to_bf16(pair, pair16, 2 * width);
-        for (int64_t p = 0; p < count; ++p) {
-          uint16_t* target = panels.panel16(p) + r * kPanelCols;
-          const uint16_t* low = pair16 + p * kPanelCols;
-          const uint16_t* high = low + width;
-          for (int64_t c = 0; c < kPanelCols; ++c) {
-            target[2 * c] = low[c];
-            target[2 * c + 1] = high[c];
-          }
-        }
+      if (packed != nullptr) {
+        kernels.panels_from_packed_transposed(
+            {*packed, n, panels.depth, first, end - first, panels.panel16(0)});
+      } else {
+        read_panels_transposed(context, m, n, filled, first, end, panels);
       }
       product.run(panels, n, first, end - first, row_begin, row_end, accumulate || n > 0);
     }

@@ -262,6 +262,37 @@ TEST_P(PackedTest, PanelsHoldTheDecodedWeights) {
   }
 }
 
+TEST_P(PackedTest, TransposedPanelsHoldTheDecodedWeights) {
+  const int64_t block = std::max(format_info(GetParam()).block, kQ8Block);
+  std::mt19937 random(9);
+  for (const KernelTable* table : tables()) {
+    SCOPED_TRACE(table->name);
+    const int64_t all_cols = 256 + block;
+    const Matrix m(GetParam(), 53, all_cols, Fill::kRandom, random);
+    const Packed packed(*table, m);
+    const std::vector<float> w = m.values();
+    for (const auto& [row, depth] : {std::pair<int64_t, int64_t>{0, 54}, {16, 32}, {32, 6}}) {
+      for (const int64_t col : {0, 256}) {
+        const int64_t cols = std::min<int64_t>(256, all_cols - col);
+        const AlignedBytes bytes(depth * cols * 2);
+        auto* panels = reinterpret_cast<uint16_t*>(bytes.data.get());
+        table->panels_from_packed_transposed({packed.weight, row, depth, col, cols, panels});
+        for (int64_t r = 0; r < depth; ++r) {
+          for (int64_t c = 0; c < cols; ++c) {
+            const uint16_t* panel = panels + c / kPanelCols * depth * kPanelCols;
+            const float got =
+                bfloat16_to_float(panel[r / 2 * 2 * kPanelCols + 2 * (c % kPanelCols) + r % 2]);
+            const float expected =
+                row + r < m.rows ? w[static_cast<size_t>((row + r) * all_cols + col + c)] : 0.0f;
+            ASSERT_NEAR(got, expected, std::abs(expected) / 255 + 2e-4)
+                << "row " << row + r << ", column " << col + c;
+          }
+        }
+      }
+    }
+  }
+}
+
 // Codes and activations at both ends of their ranges: no intermediate sum may saturate.
 TEST_P(PackedTest, ExtremeCodes) {
   std::mt19937 random(4);

@@ -157,6 +157,45 @@ TEST(Ops, FastLinearStaysWithinItsRounding) {
   }
 }
 
+// Training takes the packed form of a weight where there is one: products and gradients are those
+// of the file's rows, over more rows and columns than one block of the product holds.
+TEST(Ops, FastGradientsOfAPackedWeight) {
+  const int64_t out = 550, in_size = 768;
+  const std::vector<float> values = random_values(out * in_size, 3);
+  for (const FormatInfo& info : all_formats()) {
+    for (const KernelTable* table : testing::kernel_tables()) {
+      if (table->isa == Isa::kRef) continue;
+      Context exact({.threads = 1, .kernels = table, .precision = Precision::kExact});
+      Context fast({.threads = 2, .kernels = table});
+      const Weight weight =
+          Weight::packed_from(fast, "w", info.format, out, in_size, values.data());
+      weight.prepare(fast);
+      for (const int64_t rows : {5, 40, 150}) {
+        const auto gradient = [&](Context& context, std::vector<float>& product) {
+          Tape tape;
+          const Tensor x = random_tensor(context, {rows, in_size}, 4).with_id(new_value_id());
+          tape.watch(x);
+          const Tensor y = linear(x, weight);
+          product = y.to_vector();
+          return tape.backward(y, random_tensor(context, y.shape(), 6)).of(x).to_vector();
+        };
+        std::vector<float> wanted_y, got_y;
+        const std::vector<float> wanted = gradient(exact, wanted_y), got = gradient(fast, got_y);
+        const auto distance = [](const std::vector<float>& a, const std::vector<float>& b) {
+          double error = 0, power = 0;
+          for (size_t i = 0; i < a.size(); ++i) {
+            error += std::pow(static_cast<double>(a[i] - b[i]), 2);
+            power += std::pow(static_cast<double>(b[i]), 2);
+          }
+          return std::sqrt(error / power);
+        };
+        EXPECT_LT(distance(got_y, wanted_y), 0.006) << info.name << " on " << table->name;
+        EXPECT_LT(distance(got, wanted), 0.006) << info.name << " on " << table->name;
+      }
+    }
+  }
+}
+
 TEST(Ops, LinearNamesTheMatrix) {
   Context context({.threads = 1});
   const std::vector<float> values(128 * 64);

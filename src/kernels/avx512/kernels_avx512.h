@@ -10,6 +10,7 @@ KernelTable make_table();
 void quantize_rows(const float* x, int64_t x_stride, int64_t rows, int64_t cols, Q8Rows out);
 void gemm_packed(const PackedGemmArgs& args);
 void panel_from_packed(const PanelFromPackedArgs& args);
+void panels_from_packed_transposed(const PanelsFromPackedTransposedArgs& args);
 
 void gemm_panel_bf16(const GemmPanelBf16Args& args);
 

@@ -59,7 +59,83 @@ void write_group(const uint8_t* p, int64_t depth, uint16_t* panel) {
   }
 }
 
+// The codes of a block's 16 rows and 32 columns, row after row.
+struct BlockRows {
+  alignas(64) uint8_t codes[kPackRows][kQ8Block];
+};
+ZY_INLINE void transpose_block(const __m512i quads[8], BlockRows& out) {
+  alignas(64) int32_t words[8][kPackRows];  // words[q][r]: columns 4 q ... of row r
+  for (int q = 0; q < 8; ++q) _mm512_store_si512(words[q], quads[q]);
+  const __m256i steps = _mm256_setr_epi32(0, 16, 32, 48, 64, 80, 96, 112);
+  for (int r = 0; r < kPackRows; ++r) {
+    const __m256i row = _mm256_i32gather_epi32(words[0] + r, steps, 4);
+    _mm256_store_si256(reinterpret_cast<__m256i*>(out.codes[r]), row);
+  }
+}
+
+// Columns [16 h, 16 h + 16) of rows r and r + 1 of a block, side by side.
+ZY_INLINE __m512i row_pair(const BlockRows& block, int r, int h, const float* scale,
+                           const float* min) {
+  const auto weights = [&](int row) {
+    const __m128i codes =
+        _mm_load_si128(reinterpret_cast<const __m128i*>(block.codes[row] + 16 * h));
+    return _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(codes)),
+                           _mm512_set1_ps(scale[row]), _mm512_set1_ps(min[row]));
+  };
+  return interleave(weights(r), weights(r + 1));
+}
+
+// Up to 16 rows from the unit at p; panels hold `depth` values of each column and begin with the
+// first of these rows.
+template <Format kFormat>
+void write_rows(const uint8_t* p, int rows, int64_t cols, int64_t depth, uint16_t* panels) {
+  constexpr PackedLayout kLayout = packed_layout(kFormat);
+  constexpr int kHalves = halves_of(kLayout);
+  constexpr int kScales = kLayout.unit_blocks * kHalves;
+  alignas(64) RowFloats scale[kScales], min[kScales];
+  const int64_t blocks = cols / kQ8Block;
+  for (int64_t first = 0; first < blocks; first += kLayout.unit_blocks) {
+    unpack_head<Simd, kFormat>(p, scale, min);
+    p += head_bytes(kLayout);
+    if constexpr (!kLayout.has_min) {
+      for (int i = 0; i < kScales; ++i) {
+        const __m512 offset = _mm512_set1_ps(-static_cast<float>(kLayout.offset));
+        _mm512_store_ps(min[i], _mm512_mul_ps(_mm512_load_ps(scale[i]), offset));
+      }
+    }
+    for (int k = 0; k < kLayout.unit_blocks && first + k < blocks; ++k) {
+      __m512i quads[8];
+      unpack_codes<Simd, kFormat>(p, quads);
+      p += block_bytes(kLayout);
+      BlockRows block;
+      transpose_block(quads, block);
+      uint16_t* panel = panels + (first + k) * depth * kPanelCols;
+      for (int r = 0; r < rows; r += 2) {
+        for (int h = 0; h < 2; ++h) {
+          const int at = kHalves * k + h % kHalves;
+          _mm512_store_si512(panel + r * kPanelCols + 32 * h,
+                             row_pair(block, r, h, scale[at], min[at]));
+        }
+      }
+    }
+  }
+}
+
 }  // namespace
+
+void panels_from_packed_transposed(const PanelsFromPackedTransposedArgs& args) {
+  for_packed_format(args.w.format, [&]<Format kFormat>() {
+    constexpr PackedLayout kLayout = packed_layout(kFormat);
+    constexpr int64_t kUnitBytes = head_bytes(kLayout) + kLayout.unit_blocks * block_bytes(kLayout);
+    for (int64_t r = 0; r < args.depth; r += kPackRows) {
+      const int64_t rows = args.depth - r < kPackRows ? args.depth - r : kPackRows;
+      write_rows<kFormat>(args.w.data + (args.row + r) / kPackRows * args.w.group_bytes +
+                              args.col / (kLayout.unit_blocks * kQ8Block) * kUnitBytes,
+                          static_cast<int>(rows), args.cols, args.depth,
+                          args.panels + r * kPanelCols);
+    }
+  });
+}
 
 void panel_from_packed(const PanelFromPackedArgs& args) {
   for_packed_format(args.w.format, [&]<Format kFormat>() {

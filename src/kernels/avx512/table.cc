@@ -12,7 +12,9 @@ KernelTable make_table() {
   table.name = "avx512-vnni-bf16";
   table.quantize_rows = quantize_rows;
   table.gemm_packed = gemm_packed;
+  table.fast_packed_panels = true;
   table.panel_from_packed = panel_from_packed;
+  table.panels_from_packed_transposed = panels_from_packed_transposed;
   wide::enter<Lanes>(&table);
   table.gemm_panel_bf16 = gemm_panel_bf16;
   return table;

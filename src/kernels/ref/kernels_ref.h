@@ -13,6 +13,7 @@ void pack_rows(Format format, const uint8_t* source, int64_t row_bytes, int rows
                uint8_t* target);
 void gemm_packed(const PackedGemmArgs& args);
 void panel_from_packed(const PanelFromPackedArgs& args);
+void panels_from_packed_transposed(const PanelsFromPackedTransposedArgs& args);
 
 void gemm_panel_f32(const GemmPanelF32Args& args);
 void gemm_panel_bf16(const GemmPanelBf16Args& args);
