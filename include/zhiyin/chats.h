@@ -17,6 +17,7 @@ struct ChatImportOptions {
   std::string style = "turns";  // whole conversations; "pairs": single questions and answers
   std::string system;           // system message of every row
   int64_t session_gap = 0;      // seconds; 0: learned from the data
+  double val_share = -1;        // of the answers, held out; -1: 5 % from 400 answers on
   // Pseudonyms for phone numbers, ids, mail addresses, cards, street addresses and the names given,
   // each NAME or NAME=STAND-IN; the map is written to mask_map, by default OUT.mask.json.
   bool mask = false;

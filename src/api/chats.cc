@@ -27,6 +27,7 @@ ChatImportResult import_chats(const ChatImportOptions& o) {
   options.style = style_of(o.style);
   options.system = o.system;
   options.session_gap = o.session_gap;
+  options.val_share = o.val_share;
   options.mask = o.mask;
   options.mask_names = o.mask_names;
   options.mask_map = o.mask_map;

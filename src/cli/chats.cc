@@ -175,6 +175,11 @@ void add_chats(CLI::App& program) {
   import->add_option(
       "--session-gap", o->import.session_gap,
       tr("Seconds of silence that end a session; 0: learned", "会话间隔秒数；0：自动"));
+  import
+      ->add_option("--val", o->import.val_share,
+                   tr("Share of the answers to hold out, the newest (default 5 % from 400 on)",
+                      "留作验证的最新回答比例（默认 400 条起 5%）"))
+      ->check(CLI::Range(0.0, 0.9));
   import->add_flag("--mask", o->import.mask,
                    tr("Pseudonyms for phone numbers, ids, mails, cards and addresses",
                       "电话、证件号、邮箱、卡号和地址换成化名"));

@@ -182,6 +182,33 @@ TEST(Import, HoldsOutTheNewestSessionsWhole) {
   }
 }
 
+TEST(Import, HoldsOutAConversationWholeThoughItIsCut) {
+  const testing::TemporaryFolder folder;
+  std::string csv = "id,MsgSvrID,type_name,is_sender,talker,room_name,msg,src,CreateTime\n";
+  int id = 0;
+  const auto say = [&](const char* type, int is_sender, const std::string& words, int hour,
+                       int minute) {
+    ++id;
+    csv += cat(id, ",", id, ",", type, ",", is_sender, ",x,wxid_a,", words, ",,2024-10-04 ", hour,
+               ":", 10 + minute, ":00\n");
+  };
+  for (const int hour : {8, 12, 16, 20}) {
+    for (int i = 0; i < 10; i += 2) {
+      say("文本", 1, cat("q", hour, "x", i), hour, i);
+      say("文本", 0, cat("a", hour, "x", i), hour, i + 1);
+      if (i == 4) say("语音通话", 1, "", hour, i + 1);  // cuts the conversation in two
+    }
+  }
+  write_file(folder / "a.csv", csv);
+  const ImportSummary summary = import_chats(
+      {.paths = {folder / "a.csv"}, .out = folder / "out", .session_gap = 1800, .val_share = 0.1});
+  EXPECT_EQ(summary.rows, 6);
+  EXPECT_EQ(summary.val_rows, 2) << "both halves of the newest";
+  for (const Json& row : read_jsonl(folder / "out/val.jsonl")) {
+    EXPECT_THAT(row["messages"][0]["content"].get<std::string>(), ::testing::StartsWith("q20x"));
+  }
+}
+
 TEST(Import, KeepsEditedStickerNamesAndReplacesTheRest) {
   const testing::TemporaryFolder out;
   const ImportOptions options = {
