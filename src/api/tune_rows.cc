@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/nearest.h"
+#include "chats/dataset_layout.h"
 #include "text/chat_template/chat_rendering.h"
 
 namespace zhiyin {
@@ -54,7 +55,7 @@ std::vector<Json> read_rows(const std::string& path, int64_t max_rows) {
 }
 
 // Where a message says whether it is learned. Templates never see it.
-constexpr const char* kLearn = "learn";
+constexpr const char* kLearn = chats::DatasetLayout::kLearn;
 
 bool is_answer(const Json& message) { return message.at("role") == "assistant"; }
 
@@ -82,20 +83,6 @@ Json cleaned(const Json& messages) {
   return out;
 }
 
-// Whether a message is to be learned: "loss_weight" of LLaMA-Factory's second layout, "weight" of
-// OpenAI's, "train" of axolotl's; 0 and false carry it as context alone.
-bool learn_flag(const Json& message, const std::string& where) {
-  for (const char* key : {"loss_weight", "weight", "train"}) {
-    if (!message.contains(key) || message[key].is_null()) continue;
-    const Json& flag = message[key];
-    if (flag.is_boolean()) return flag.get<bool>();
-    check(flag.is_number() && (flag == 0 || flag == 1), ErrorCode::kFailed, where, ": \"", key,
-          "\" of a message is ", flag.dump(), "; it must be 0 (context alone) or 1 (learned)");
-    return flag == 1;
-  }
-  return true;
-}
-
 // The last `bytes` of a text, from a whole character on.
 std::string tail_of(const std::string& text, size_t bytes) {
   size_t at = text.size() - std::min(bytes, text.size());
@@ -104,82 +91,6 @@ std::string tail_of(const std::string& text, size_t bytes) {
 }
 
 }  // namespace
-
-// How dataset_info.json says that rows are laid out.
-struct TuneRows::Layout {
-  bool alpaca;
-  Json columns, tags;
-
-  explicit Layout(const Json& entry)
-      : alpaca(entry.value("formatting", "alpaca") == "alpaca"),
-        columns(entry.value("columns", Json::object())),
-        tags(entry.value("tags", Json::object())) {}
-
-  // As LLaMA-Factory: where columns are given, those not among them do not exist.
-  std::string column(const char* name, const char* standard) const {
-    return columns.value(name, columns.empty() ? standard : "");
-  }
-
-  Json messages_of(const Json& row, const std::string& where) const {
-    return alpaca ? from_alpaca(row, where) : from_sharegpt(row, where);
-  }
-
-  Json from_alpaca(const Json& row, const std::string& where) const {
-    Json messages = Json::array();
-    const auto say = [&](const char* role, const std::string& text) {
-      messages.push_back({{"role", role}, {"content", text}});
-    };
-    const std::string system = text_field(row, column("system", "system"), where);
-    if (!system.empty()) say("system", system);
-    const std::string history = column("history", "history");
-    if (row.contains(history) && row[history].is_array()) {
-      for (const Json& pair : row[history]) {
-        check(pair.is_array() && pair.size() == 2 && pair[0].is_string() && pair[1].is_string(),
-              ErrorCode::kFailed, where, ": \"", history, "\" must hold pairs of texts");
-        say("user", pair[0]);
-        say("assistant", pair[1]);
-      }
-    }
-    std::string question = text_field(row, column("prompt", "instruction"), where);
-    const std::string input = text_field(row, column("query", "input"), where);
-    if (!question.empty() && !input.empty()) question += "\n";
-    question += input;
-    say("user", question);
-    const std::string answer = text_field(row, column("response", "output"), where);
-    if (!answer.empty()) say("assistant", answer);
-    return messages;
-  }
-
-  Json from_sharegpt(const Json& row, const std::string& where) const {
-    const std::string key = column("messages", "conversations");
-    check(row.contains(key) && row[key].is_array(), ErrorCode::kFailed, where, ": has no list \"",
-          key, "\"; name the column in dataset_info.json");
-    const std::string role_tag = tags.value("role_tag", "from");
-    const std::string content_tag = tags.value("content_tag", "value");
-    const std::map<std::string, const char*> roles = {
-        {tags.value("user_tag", "human"), "user"},
-        {tags.value("assistant_tag", "gpt"), "assistant"},
-        {tags.value("system_tag", "system"), "system"},
-        {tags.value("observation_tag", "observation"), "tool"}};
-    Json messages = Json::array();
-    const std::string system = text_field(row, column("system", "system"), where);
-    if (!system.empty()) messages.push_back({{"role", "system"}, {"content", system}});
-    for (const Json& message : row[key]) {
-      check(message.is_object() && message.contains(role_tag) && message.contains(content_tag),
-            ErrorCode::kFailed, where, ": a message lacks \"", role_tag, "\" or \"", content_tag,
-            "\"; name the tags in dataset_info.json");
-      const std::string role = text_field(message, role_tag, where);
-      const auto found = roles.find(role);
-      check(found != roles.end(), ErrorCode::kFailed, where, ": the role ", role,
-            " is none of the tags in dataset_info.json");
-      Json turn = {{"role", found->second}, {"content", message[content_tag]}};
-      if (message.contains("tool_calls")) turn["tool_calls"] = message["tool_calls"];
-      if (!learn_flag(message, where)) turn[kLearn] = false;
-      messages.push_back(std::move(turn));
-    }
-    return messages;
-  }
-};
 
 TuneRows::TuneRows(const TuneConfig& config, const Tokenizer& tokenizer,
                    const ChatTemplate& chat_template)
@@ -196,7 +107,7 @@ void TuneRows::add_dataset(const std::string& name) {
   const Json& entry = info[name];
   check(entry.is_object() && entry.contains("file_name"), ErrorCode::kFailed, info_path, ": ", name,
         " has no \"file_name\"");
-  const Layout layout(entry);
+  const chats::DatasetLayout layout(entry);
   const std::string path =
       config_.dataset_dir + "/" + text_field(entry, "file_name", info_path + ": " + name);
   int64_t number = 0;

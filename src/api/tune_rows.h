@@ -35,7 +35,6 @@ class TuneRows {
   std::map<std::string, int64_t> left_out;  // conversations and exchanges, by reason
 
  private:
-  struct Layout;
   // messages: role and content, in the roles of chat templates.
   void add_conversation(nlohmann::ordered_json messages, float weight);
   TrainRow row_of(const nlohmann::ordered_json& conversation) const;

@@ -35,6 +35,20 @@ bool has_key(std::string_view text, std::string_view key, char opener = '\0') {
   return false;
 }
 
+// Whether a message is to be learned: "loss_weight" of LLaMA-Factory's second layout, "weight" of
+// OpenAI's, "train" of axolotl's; 0 and false carry it as context alone.
+bool learn_flag(const Json& message, const std::string& where) {
+  for (const char* key : {"loss_weight", "weight", "train"}) {
+    if (!message.contains(key) || message[key].is_null()) continue;
+    const Json& flag = message[key];
+    if (flag.is_boolean()) return flag.get<bool>();
+    check(flag.is_number() && (flag == 0 || flag == 1), ErrorCode::kFailed, where, ": \"", key,
+          "\" of a message is ", flag.dump(), "; it must be 0 (context alone) or 1 (learned)");
+    return flag == 1;
+  }
+  return true;
+}
+
 }  // namespace
 
 DatasetLayout::DatasetLayout(const Json& entry)
@@ -137,6 +151,7 @@ Json DatasetLayout::from_sharegpt(const Json& row, const std::string& where) con
           " is none of the tags in dataset_info.json");
     Json turn = {{"role", found->second}, {"content", content}};
     if (calls) turn["tool_calls"] = message["tool_calls"];
+    if (!learn_flag(message, where)) turn[kLearn] = false;
     messages.push_back(std::move(turn));
   }
   return messages;

@@ -13,6 +13,7 @@ namespace zhiyin::chats {
 class DatasetLayout {
  public:
   using Json = nlohmann::ordered_json;
+  static constexpr const char* kLearn = "learn";
 
   // entry: of dataset_info.json; an empty object is alpaca with its usual columns.
   explicit DatasetLayout(const Json& entry);
@@ -23,6 +24,7 @@ class DatasetLayout {
 
   // The conversation of a row in the roles of chat templates:
   //   [{"role": "system" | "user" | "assistant" | "tool", "content": …[, "tool_calls": …]}, …]
+  // with "learn": false in those that the row gives as context alone.
   // where: names the row in errors. Throws kFailed when a column or tag is not there or no text.
   Json messages_of(const Json& row, const std::string& where) const;
 
