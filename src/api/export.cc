@@ -34,12 +34,14 @@ GenerateRequest ask(const std::string& question) {
 class Exporter {
  public:
   Exporter(const ExportOptions& options, const ExportProgress& progress)
-      : options_(options),
-        progress_(progress),
-        adapter_(read_lora_adapter(options.run)),
-        base_name_(options.base.empty() ? adapter_.base_model : options.base) {
-    check(!base_name_.empty(), ErrorCode::kUsage, options.run,
-          ": the adapter does not name its base model; give it with --base");
+      : options_(options), progress_(progress), base_name_(options.run) {
+    // A run of finetuning_type: full leaves a model instead of an adapter.
+    if (is_lora_adapter(options.run)) {
+      adapter_ = read_lora_adapter(options.run);
+      base_name_ = options.base.empty() ? adapter_->base_model : options.base;
+      check(!base_name_.empty(), ErrorCode::kUsage, options.run,
+            ": the adapter does not name its base model; give it with --base");
+    }
     base_ = open_model_files(base_name_, options.open.models_folder);
     base_.require_weights();
     tokenizer_ = tokenizer_of(base_);
@@ -78,7 +80,7 @@ class Exporter {
                       .type = mix.name};
     Context context({.threads = options_.open.threads});
     GgufExport job = parts.job(mix.mix);
-    job.adapter = &adapter_;
+    job.adapter = adapter_ ? &*adapter_ : nullptr;
     job.name = name_;
     job.chat_template = trained_.text;
     job.end_of_answer = end_;
@@ -116,7 +118,7 @@ class Exporter {
 
   void open_tuned() {
     OpenOptions open = options_.open;
-    open.adapters = {options_.run};
+    if (adapter_) open.adapters = {options_.run};
     tuned_ = std::make_unique<Model>(Model::open(base_name_, open));
     std::string why;
     rows_ = rows_of_run(options_.run, *tokenizer_, ChatTemplate(trained_.text, trained_.origin),
@@ -208,7 +210,7 @@ class Exporter {
 
   const ExportOptions& options_;
   const ExportProgress& progress_;
-  LoraAdapter adapter_;
+  std::optional<LoraAdapter> adapter_;  // absent: the run holds a model
   std::string base_name_, name_;
   ModelFiles base_;
   std::unique_ptr<Tokenizer> tokenizer_;

@@ -72,6 +72,24 @@ void remove_leftovers(const std::string& folder) {
   for (const fs::path& path : leftovers) fs::remove(path);
 }
 
+// The result may not mix with a model of another kind, least of all with its base.
+void check_output_dir(const TuneConfig& config) {
+  const auto holds = [&](const char* name) { return file_exists(config.output_dir + "/" + name); };
+  if (config.full) {
+    check(!holds("adapter_config.json"), ErrorCode::kUsage, "output_dir: ", config.output_dir,
+          " holds an adapter; name another folder for finetuning_type: full");
+    // What such a run wrote before is known by its log.
+    check(holds("trainer_log.jsonl") || !(holds("config.json") || holds("model.gguf")),
+          ErrorCode::kUsage, "output_dir: ", config.output_dir,
+          " holds a model that no tuning run wrote; name another folder");
+  } else {
+    for (const char* name : {"config.json", "model.safetensors", "model.gguf"}) {
+      check(!holds(name), ErrorCode::kUsage, "output_dir: ", config.output_dir, " holds a model (",
+            name, "); name another folder for the adapter");
+    }
+  }
+}
+
 int64_t tokens_of(const std::vector<TrainRow>& rows) {
   int64_t tokens = 0;
   for (const TrainRow& row : rows) tokens += static_cast<int64_t>(row.ids.size());
@@ -115,6 +133,7 @@ struct Tuner::Impl {
   }
 
   TuneResult run(const TuneCallbacks& callbacks) {
+    check_output_dir(config);
     chat_template = tuning_template(config, model.impl());
     read_rows();
     plan_updates();

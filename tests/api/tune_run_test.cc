@@ -228,6 +228,12 @@ TEST_F(TuneRun, TrainsAllWeightsAndWritesAModelThatOpens) {
   Model base = Model::open(folder_ / "model", exactly());
   EXPECT_LT(after, base.evaluate(ids, 0, "", {}).mean_nll);
   EXPECT_THROW(config({"finetuning_type=full", "quantization_bit=4"}), Error);
+  // The folder belongs to the model now; a second run may replace it, an adapter may not join it.
+  run({"finetuning_type=full", "max_steps=1"});
+  EXPECT_THROW(run({"max_steps=1"}), Error);
+  EXPECT_THROW(run({"max_steps=1", "output_dir=" + (folder_ / "model")}), Error);
+  EXPECT_THROW(run({"finetuning_type=full", "max_steps=1", "output_dir=" + (folder_ / "model")}),
+               Error);
 }
 
 TEST_F(TuneRun, PacksAFullPrecisionBaseOnLoad) {

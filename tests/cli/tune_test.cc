@@ -62,6 +62,23 @@ TEST(Tune, PrintsThePlanAndWhatItDid) {
   EXPECT_EQ(Json::parse(json.out).at("plan").at("updates"), 4);
 }
 
+TEST(Tune, WhatItWritesRunsAndExports) {
+  const Project project(16);
+  for (const std::string type : {"lora", "full"}) {
+    const std::string run = project.output(type), out = project.output(type + "-out");
+    const Outcome tuned =
+        project.tune("max_steps=2 finetuning_type=" + type + " output_dir=" + run);
+    ASSERT_EQ(tuned.code, 0) << tuned.error;
+    const Outcome exported =
+        run_zhiyin("export " + run + " --out " + out + " --type F16 --no-probe");
+    EXPECT_EQ(exported.code, 0) << exported.error;
+    EXPECT_TRUE(file_exists(out + "/Modelfile"));
+    EXPECT_EQ(run_zhiyin("run " + out + "/*.gguf hello --max-tokens 2").code, 0);
+  }
+  const Outcome direct = run_zhiyin("run " + project.output("full") + " hello --max-tokens 2");
+  EXPECT_EQ(direct.code, 0) << direct.error;
+}
+
 TEST(Tune, MistakesAreOneLineAndACode) {
   const Project project(8);
   const struct {

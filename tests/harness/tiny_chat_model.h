@@ -11,7 +11,8 @@
 
 namespace zhiyin::testing {
 
-// tokenizer.json: ids 0 to 255 are the bytes, in GPT-2's alphabet; 256 is <|im_end|>.
+// tokenizer.json: ids 0 to 254 are the bytes, in GPT-2's alphabet; 255, a byte that no text has, is
+// the one merge, "zz", as GGUF wants one; 256 is <|im_end|>.
 inline std::string byte_tokenizer_json() {
   std::string vocabulary;
   char32_t next = 256;
@@ -19,14 +20,15 @@ inline std::string byte_tokenizer_json() {
     const bool itself = (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
     std::string character;
     append_utf8(character, itself ? static_cast<char32_t>(byte) : next++);
+    if (byte == 255) character = "zz";
     if (character == "\"" || character == "\\") character.insert(0, "\\");
     vocabulary += (byte > 0 ? ",\"" : "\"") + character + "\":" + std::to_string(byte);
   }
   return R"({"version":"1.0","added_tokens":[{"id":256,"content":"<|im_end|>","special":true,)"
          R"("single_word":false,"lstrip":false,"rstrip":false,"normalized":false}],)"
          R"("normalizer":null,"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,)"
-         R"("trim_offsets":true,"use_regex":false},"post_processor":null,)"
-         R"("decoder":{"type":"ByteLevel"},"model":{"type":"BPE","merges":[],"vocab":{)" +
+         R"("trim_offsets":true,"use_regex":true},"post_processor":null,)"
+         R"("decoder":{"type":"ByteLevel"},"model":{"type":"BPE","merges":["z z"],"vocab":{)" +
          vocabulary + "}}}";
 }
 
