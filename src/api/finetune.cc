@@ -43,6 +43,10 @@ TrainOptions train_options(const TuneConfig& config, int64_t updates) {
   return options;
 }
 
+// A checkpoint is made at least so often, whatever save_steps says: small data has fewer updates
+// than LLaMA-Factory's 500, and a kill would lose them all. It changes nothing of the result.
+constexpr double kMostUnsavedSeconds = 300;
+
 // Takes rows out of `rows` for the evaluation: a share below 1, else a number of them.
 std::vector<TrainRow> hold_out(std::vector<TrainRow>& rows, double val_size, uint64_t seed) {
   const auto all = static_cast<double>(rows.size());
@@ -255,6 +259,11 @@ struct Tuner::Impl {
     const double left = static_cast<double>(plan.updates - plan.resumed_at);
     // Without a way back an evaluation takes about a third of the time.
     const int64_t interval = evaluation_interval(config, plan.updates, updates_an_epoch());
+    if (!held_out.empty() && interval > plan.updates) {
+      plan.notes.push_back(cat("eval_steps ", interval, " is more than the ", plan.updates,
+                               " updates: the rows held out are evaluated at the end alone, and no "
+                               "better state can be kept"));
+    }
     const double evaluations =
         1 + (interval > 0 ? std::floor(left / static_cast<double>(interval)) : 0);
     const double tokens =
@@ -304,6 +313,7 @@ struct Tuner::Impl {
                                       ? updates_an_epoch()
                                       : steps_of(config.save_steps, total);
     TuneLog log(config.output_dir, first);
+    double saved_at = 0;  // seconds of the log
     const auto evaluate_where_due = [&] {
       const int64_t step = trainer->step();
       const bool due = step == total || every(step, eval_interval);
@@ -333,8 +343,11 @@ struct Tuner::Impl {
         state.loss_count = 0;
       }
       evaluate_where_due();
-      if (step.step < total && every(step.step, save_interval)) {
+      const bool due = every(step.step, save_interval) ||
+                       (save_interval > 0 && log.seconds() - saved_at > kMostUnsavedSeconds);
+      if (step.step < total && due) {
         save();
+        saved_at = log.seconds();
         if (config.plot_loss) log.plot();
       }
       return !stopped();

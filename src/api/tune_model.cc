@@ -45,7 +45,12 @@ void TunedModel::open_packed() {
   own_lm_ = make_causal_lm(*base_.files.config, weights);
   lm_ = own_lm_.get();
   base_bytes_ = 0;
-  for (const Weight& weight : lm_->frozen_matrices()) base_bytes_ += weight.bytes();
+  const bool prepare = base_.options.prepare && !base_.options.exact;
+  for (const Weight& weight : lm_->frozen_matrices()) {
+    if (prepare) weight.prepare(*base_.context);
+    // Beside the prepared form these stay, as there is no file to read them from again.
+    base_bytes_ += (weight.packed() != nullptr ? 2 : 1) * weight.bytes();
+  }
   notes_.push_back(cat("the base is packed as ", mix_info(mix).name, " in memory"));
 }
 

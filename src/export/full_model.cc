@@ -46,6 +46,7 @@ void write_full_model(Context& context, const ModelFiles& base, const TensorValu
                       const std::string& chat_template, const std::string& folder) {
   const ModelFiles files = with_values(base, values);
   const Format format = format_of(base);
+  std::filesystem::create_directories(folder);
   if (base.gguf) {
     GgufExport job;
     job.base = &files;

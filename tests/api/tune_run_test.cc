@@ -186,6 +186,7 @@ TEST_F(TuneRun, EvaluatesWhenTheConfigurationSays) {
   using ::testing::ElementsAre;
   EXPECT_THAT(steps_of_evaluations({}), ElementsAre(3, 6, 9, 12));
   EXPECT_THAT(steps_of_evaluations({"eval_strategy=no"}), ElementsAre(12));
+  EXPECT_THAT(steps_of_evaluations({"eval_steps=500"}), ElementsAre(12));
   EXPECT_THAT(steps_of_evaluations({"eval_steps=5"}), ElementsAre(5, 10, 12));
   EXPECT_THAT(steps_of_evaluations({"eval_strategy=steps", "eval_steps=0.5"}), ElementsAre(6, 12));
 }
