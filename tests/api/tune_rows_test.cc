@@ -222,6 +222,16 @@ TEST(TuneRows, AnAnswerThatIsTooLongIsLeftOutAndCounted) {
   EXPECT_EQ(rows.data->left_out.at("an answer alone is longer than cutoff_len 100"), 1);
 }
 
+TEST(TuneRows, MaxSamplesCountsForEachDataSet) {
+  Rows rows;
+  rows.config.max_samples = 2;
+  const Json row = {{"messages", turns(1, 0)}};
+  rows.read_messages({row, row, row});
+  EXPECT_EQ(rows.data->rows.size(), 2u);
+  rows.data->add_dataset("data");
+  EXPECT_EQ(rows.data->rows.size(), 4u);
+}
+
 TEST(TuneRows, MistakesNameTheRow) {
   Rows rows;
   const auto error_of = [&](const std::string& text, const Json& entry) -> std::string {
@@ -239,6 +249,31 @@ TEST(TuneRows, MistakesNameTheRow) {
   EXPECT_THAT(error_of("{\"instruction\":1,\"output\":\"x\"}\n", Json::object()),
               HasSubstr("instruction"));
   EXPECT_THAT(error_of("{\n", Json::object()), HasSubstr("line 1"));
+}
+
+TEST(TuneTemplate, DefaultSystemStandsWhereAConversationHasNone) {
+  Model::Impl model;
+  TuneConfig config;
+  const auto render = [&](const char* messages) {
+    return ChatTemplate(tuning_template(config, model))
+        .render({{"messages", Json::parse(messages)}, {"add_generation_prompt", true}});
+  };
+  const char* const plain = R"([{"role":"user","content":"hi"}])";
+  const char* const own = R"([{"role":"system","content":"mine"},{"role":"user","content":"hi"}])";
+  const std::string ask = "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n";
+  EXPECT_THROW(tuning_template(config, model), Error) << "no template, and the base has none";
+  config.chat_template = "chatml";
+  EXPECT_EQ(render(plain), ask);
+  config.chat_template = "qwen";
+  EXPECT_EQ(render(plain),
+            "<|im_start|>system\n" + std::string(kQwenSystem) + "<|im_end|>\n" + ask);
+  config.system = "it's\na \\ test {{ 1 }}";
+  model.chat_template.emplace(kChatMlTemplate);
+  for (const char* name : {"chatml", "qwen", ""}) {
+    config.chat_template = name;
+    EXPECT_EQ(render(plain), "<|im_start|>system\n" + config.system + "<|im_end|>\n" + ask) << name;
+    EXPECT_EQ(render(own), "<|im_start|>system\nmine<|im_end|>\n" + ask) << name;
+  }
 }
 
 // LLaMA-Factory's ids and labels for template qwen, by tools/golden/make_training.py.
