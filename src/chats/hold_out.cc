@@ -25,7 +25,10 @@ std::vector<int64_t> choose_hold_out(std::vector<LedgerRow> rows, double share) 
   int64_t held_answers = 0;
   for (const LedgerRow& row : rows) {
     if (held_answers >= wanted) break;
-    if (held_out.insert(row.session).second) held_answers += session_answers[row.session];
+    const int64_t more = session_answers[row.session];
+    if (held_out.contains(row.session) || (held_answers + more) * 2 > answers) continue;
+    held_out.insert(row.session);
+    held_answers += more;
   }
   std::unordered_set<uint64_t> trained;
   for (const LedgerRow& row : rows) {

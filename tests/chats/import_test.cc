@@ -209,6 +209,27 @@ TEST(Import, HoldsOutAConversationWholeThoughItIsCut) {
   }
 }
 
+TEST(Import, NeverHoldsOutMostOfTheData) {
+  const testing::TemporaryFolder out;
+  const ImportSummary summary =
+      import_chats({.paths = {testing::data_path("chats/chatgpt_html/chat.html")},
+                    .out = out.path(),
+                    .val_share = 0.01});
+  EXPECT_EQ(summary.rows, 2);  // wanted are 0.02 answers, which is none
+  const ImportSummary half =
+      import_chats({.paths = {testing::data_path("chats/chatgpt_html/chat.html")},
+                    .out = out.path(),
+                    .val_share = 0.8});
+  EXPECT_EQ(half.rows, 1);
+  EXPECT_EQ(half.val_rows, 1);
+  const ImportSummary one =
+      import_chats({.paths = {testing::data_path("chats/chatgpt_preferences/conversations.json")},
+                    .out = out.path(),
+                    .val_share = 0.6});
+  EXPECT_EQ(one.rows, 1);
+  EXPECT_EQ(one.val_rows, 0);
+}
+
 TEST(Import, KeepsEditedStickerNamesAndReplacesTheRest) {
   const testing::TemporaryFolder out;
   const ImportOptions options = {
