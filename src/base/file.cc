@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <utility>
 
 #include "base/error.h"
 
@@ -82,8 +83,8 @@ AtomicFile::AtomicFile(std::string path)
 }
 
 AtomicFile::~AtomicFile() {
-  if (file_ == nullptr) return;
-  std::fclose(file_);
+  if (committed_) return;
+  if (file_ != nullptr) std::fclose(file_);
   unlink(temporary_.c_str());
   forget_unfinished(temporary_);
 }
@@ -103,17 +104,20 @@ void AtomicFile::seek(uint64_t offset) {
   offset_ = offset;
 }
 
-void AtomicFile::commit() {
+void AtomicFile::finish() {
+  if (file_ == nullptr) return;
   const bool flushed = std::fflush(file_) == 0 && fsync(fileno(file_)) == 0;
   const int flush_error = errno;
-  const bool closed = std::fclose(file_) == 0;
-  file_ = nullptr;
-  if (!flushed || !closed || std::rename(temporary_.c_str(), path_.c_str()) != 0) {
-    const int reason = flushed ? errno : flush_error;
-    unlink(temporary_.c_str());
-    forget_unfinished(temporary_);
-    fail(ErrorCode::kFailed, path_, ": cannot be written: ", std::strerror(reason));
-  }
+  const bool closed = std::fclose(std::exchange(file_, nullptr)) == 0;
+  check(flushed && closed, ErrorCode::kFailed, path_,
+        ": cannot be written: ", std::strerror(flushed ? errno : flush_error));
+}
+
+void AtomicFile::commit() {
+  finish();
+  check(std::rename(temporary_.c_str(), path_.c_str()) == 0, ErrorCode::kFailed, path_,
+        ": cannot be written: ", std::strerror(errno));
+  committed_ = true;
   forget_unfinished(temporary_);
 }
 

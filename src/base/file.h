@@ -28,13 +28,18 @@ class AtomicFile {
   uint64_t offset() const { return offset_; }
   // For a library that writes the file itself and knows paths only.
   const std::string& temporary_path() const { return temporary_; }
-  // Flushes to disk and renames. Throws kFailed, with the reason, on a full disk.
+  // Flushes to disk: what commit() is then left to do is to rename, so that several files can
+  // appear together or not at all. Nothing can be written afterwards. Throws kFailed, with the
+  // reason, on a full disk.
+  void finish();
+  // finish(), unless that was done, and rename. Throws as finish().
   void commit();
 
  private:
   std::string path_, temporary_;
   std::FILE* file_ = nullptr;
   uint64_t offset_ = 0;
+  bool committed_ = false;
 };
 
 // AtomicFile for a whole text.

@@ -10,21 +10,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::string info_path(const std::string& folder) { return cat(folder, "/dataset_info.json"); }
-
-Json read_info(const std::string& folder) {
-  const std::string path = info_path(folder);
-  if (!file_exists(path)) return Json::object();
-  Json info = Json::parse(read_file(path), nullptr, /*allow_exceptions=*/false);
-  check(info.is_object(), ErrorCode::kFailed, path,
-        ": is not a JSON object of data sets; correct it or take it away");
-  return info;
-}
-
-void write_info(const std::string& folder, const Json& info) {
-  write_file(info_path(folder), info.dump(2) + "\n");
-}
-
 }  // namespace
 
 Json messages_json(std::span<const RowTurn> turns, const std::string& system) {
@@ -45,29 +30,33 @@ std::string row_json(std::span<const RowTurn> turns, const std::string& system,
   return row.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
 }
 
-void add_dataset(const std::string& folder, const std::string& name, const std::string& file_name,
-                 DatasetKind kind) {
-  Json info = read_info(folder);
-  info[name] = {{"file_name", file_name},
-                {"formatting", "sharegpt"},
-                {"columns", {{"messages", "messages"}}},
-                {"tags",
-                 {{"role_tag", "role"},
-                  {"content_tag", "content"},
-                  {"user_tag", "user"},
-                  {"assistant_tag", "assistant"},
-                  {"system_tag", "system"}}}};
-  if (kind == DatasetKind::kPairs) {
-    info[name]["ranking"] = true;
-    info[name]["columns"]["chosen"] = "chosen";
-    info[name]["columns"]["rejected"] = "rejected";
-  }
-  write_info(folder, info);
+DatasetInfo::DatasetInfo(const std::string& folder) : info_(Json::object()) {
+  const std::string path = cat(folder, "/dataset_info.json");
+  if (!file_exists(path)) return;
+  info_ = Json::parse(read_file(path), nullptr, /*allow_exceptions=*/false);
+  check(info_.is_object(), ErrorCode::kFailed, path,
+        ": is not a JSON object of data sets; correct it or take it away");
 }
 
-void remove_dataset(const std::string& folder, const std::string& name) {
-  Json info = read_info(folder);
-  if (info.erase(name) > 0) write_info(folder, info);
+void DatasetInfo::add(const std::string& name, const std::string& file_name, DatasetKind kind) {
+  Json& entry = info_[name];
+  entry = {{"file_name", file_name},
+           {"formatting", "sharegpt"},
+           {"columns", {{"messages", "messages"}}},
+           {"tags",
+            {{"role_tag", "role"},
+             {"content_tag", "content"},
+             {"user_tag", "user"},
+             {"assistant_tag", "assistant"},
+             {"system_tag", "system"}}}};
+  if (kind == DatasetKind::kRows) return;
+  entry["ranking"] = true;
+  entry["columns"]["chosen"] = "chosen";
+  entry["columns"]["rejected"] = "rejected";
 }
+
+void DatasetInfo::remove(const std::string& name) { info_.erase(name); }
+
+std::string DatasetInfo::text() const { return info_.dump(2) + "\n"; }
 
 }  // namespace zhiyin::chats

@@ -3,7 +3,7 @@
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json_fwd.hpp>
+#include <nlohmann/json.hpp>
 #include <span>
 #include <string>
 #include <vector>
@@ -29,12 +29,19 @@ enum class DatasetKind {
   kPairs,  // preference_json
 };
 
-// Enters name -> file_name into folder/dataset_info.json and keeps what else stands there. Throws
-// kFailed when the file is there but is no JSON object.
-void add_dataset(const std::string& folder, const std::string& name, const std::string& file_name,
-                 DatasetKind kind = DatasetKind::kRows);
+// folder/dataset_info.json, with what else stands there kept.
+class DatasetInfo {
+ public:
+  // Throws kFailed when the file is there but is no JSON object.
+  explicit DatasetInfo(const std::string& folder);
 
-// Takes the entry out again; no error where there is none.
-void remove_dataset(const std::string& folder, const std::string& name);
+  void add(const std::string& name, const std::string& file_name,
+           DatasetKind kind = DatasetKind::kRows);
+  void remove(const std::string& name);  // no error where there is none
+  std::string text() const;              // of the file
+
+ private:
+  nlohmann::ordered_json info_;
+};
 
 }  // namespace zhiyin::chats

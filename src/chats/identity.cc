@@ -213,7 +213,9 @@ IdentitySummary write_identity(const IdentityCard& card, const std::string& out)
   check(!error, ErrorCode::kFailed, out, ": cannot be made: ", error.message());
   write_file(cat(out, "/identity.jsonl"), rows);
   write_file(cat(out, "/identity_probes.jsonl"), probes);
-  add_dataset(out, "identity", "identity.jsonl");
+  DatasetInfo info(out);
+  info.add("identity", "identity.jsonl");
+  write_file(cat(out, "/dataset_info.json"), info.text());
   return {static_cast<int64_t>(pack.rows.size()), static_cast<int64_t>(pack.probes.size())};
 }
 

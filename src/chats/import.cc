@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <memory>
 #include <optional>
 
 #include "base/error.h"
@@ -96,13 +97,35 @@ bool has_person(const std::vector<Person>& people, const std::string& id) {
   return std::any_of(people.begin(), people.end(), [&](const Person& p) { return p.id == id; });
 }
 
-void write_rows(const Ledger& ledger, std::string_view split, const std::string& path) {
-  AtomicFile file(path);
+// The files of an import, written under temporary names; they appear when all of them are whole.
+class Outputs {
+ public:
+  AtomicFile& open(const std::string& path) {
+    return *files_.emplace_back(std::make_unique<AtomicFile>(path));
+  }
+  void add(const std::string& path, std::string_view bytes) { open(path).write(bytes); }
+  void add(std::unique_ptr<AtomicFile> file) { files_.push_back(std::move(file)); }
+  // For one that earlier imports may have left and this one has not.
+  void remove(const std::string& path) { unwanted_.push_back(path); }
+
+  void commit(Ledger& ledger) {
+    for (const auto& file : files_) file->finish();
+    ledger.finish();
+    for (const auto& file : files_) file->commit();
+    ledger.commit();
+    for (const std::string& path : unwanted_) fs::remove(path);
+  }
+
+ private:
+  std::vector<std::unique_ptr<AtomicFile>> files_;
+  std::vector<std::string> unwanted_;
+};
+
+void write_rows(const Ledger& ledger, std::string_view split, AtomicFile& file) {
   ledger.each_row(split, [&](std::string_view json) {
     file.write(json);
     file.write("\n");
   });
-  file.commit();
 }
 
 }  // namespace
@@ -148,8 +171,9 @@ ImportSummary import_chats(const ImportOptions& options) {
                     read_stickers(out("stickers.json")));
   summary.stickers = static_cast<int64_t>(used.size());
 
-  AtomicFile pairs(out("preferences.jsonl"));
-  build_all_rows(ledger, options, sticker_names(stickers), pairs, summary);
+  Outputs outputs;
+  auto pairs = std::make_unique<AtomicFile>(out("preferences.jsonl"));
+  build_all_rows(ledger, options, sticker_names(stickers), *pairs, summary);
   summary.used = ledger.used();
   summary.instructions = ledger.instructions();
   summary.dropped = ledger.dropped();
@@ -162,28 +186,32 @@ ImportSummary import_chats(const ImportOptions& options) {
   }
   summary.rows -= summary.val_rows;
 
-  write_rows(ledger, "train", out("train.jsonl"));
-  add_dataset(options.out, "chats", "train.jsonl");
+  DatasetInfo info(options.out);
+  write_rows(ledger, "train", outputs.open(out("train.jsonl")));
+  info.add("chats", "train.jsonl");
   if (summary.val_rows > 0) {
-    write_rows(ledger, "val", out("val.jsonl"));
-    add_dataset(options.out, "chats_val", "val.jsonl");
+    write_rows(ledger, "val", outputs.open(out("val.jsonl")));
+    info.add("chats_val", "val.jsonl");
   } else {
-    remove_dataset(options.out, "chats_val");
-    fs::remove(out("val.jsonl"));
+    outputs.remove(out("val.jsonl"));
+    info.remove("chats_val");
   }
   if (summary.preferences > 0) {
-    pairs.commit();
-    add_dataset(options.out, "preferences", "preferences.jsonl", DatasetKind::kPairs);
+    outputs.add(std::move(pairs));
+    info.add("preferences", "preferences.jsonl", DatasetKind::kPairs);
   } else {
-    remove_dataset(options.out, "preferences");
-    fs::remove(out("preferences.jsonl"));
+    outputs.remove(out("preferences.jsonl"));
+    info.remove("preferences");
   }
-  write_file(out("stickers.json"), stickers_json(stickers));
+  outputs.add(out("dataset_info.json"), info.text());
+  outputs.add(out("stickers.json"), stickers_json(stickers));
   if (masker) {
     summary.masked = masker->counts();
-    write_pseudonyms(summary.mask_map, masker->pseudonyms());
+    AtomicFile& map = outputs.open(summary.mask_map);
+    fs::permissions(map.temporary_path(), fs::perms::owner_read | fs::perms::owner_write);
+    map.write(pseudonyms_json(masker->pseudonyms()));
   }
-  ledger.commit();
+  outputs.commit(ledger);
   return summary;
 }
 

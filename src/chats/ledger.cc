@@ -217,7 +217,8 @@ int64_t Ledger::used() const {
   return query.number(0);
 }
 
-void Ledger::commit() {
+void Ledger::finish() {
+  if (database_ == nullptr) return;
   {
     Statement open(*database_,
                    "SELECT count(*) FROM messages WHERE (row IS NULL) = (reason IS NULL)");
@@ -230,6 +231,11 @@ void Ledger::commit() {
   set_row_.reset();
   set_reason_.reset();
   database_.reset();
+  if (file_) file_->finish();
+}
+
+void Ledger::commit() {
+  finish();
   if (file_) file_->commit();
 }
 

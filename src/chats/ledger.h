@@ -91,7 +91,10 @@ class Ledger {
   // What users have told the assistant about themselves, most frequent first.
   std::vector<std::string> instructions() const;
 
-  // Checks that every message is accounted for, then moves the file to its place.
+  // Checks that every message is accounted for and writes the file out; nothing can be asked or
+  // added afterwards.
+  void finish();
+  // finish(), unless that was done; then moves the file to its place.
   void commit();
 
  private:

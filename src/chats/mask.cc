@@ -1,7 +1,6 @@
 #include "chats/mask.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -229,16 +228,12 @@ std::vector<Pseudonym> read_pseudonyms(const std::string& path) {
   return pseudonyms;
 }
 
-void write_pseudonyms(const std::string& path, const std::vector<Pseudonym>& pseudonyms) {
+std::string pseudonyms_json(const std::vector<Pseudonym>& pseudonyms) {
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   for (const Pseudonym& p : pseudonyms) {
     list.push_back({{"kind", p.kind}, {"pseudonym", p.pseudonym}, {"stands_for", p.stands_for}});
   }
-  AtomicFile file(path);
-  std::filesystem::permissions(file.temporary_path(), std::filesystem::perms::owner_read |
-                                                          std::filesystem::perms::owner_write);
-  file.write(list.dump(2) + "\n");
-  file.commit();
+  return list.dump(2) + "\n";
 }
 
 }  // namespace zhiyin::chats

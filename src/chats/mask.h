@@ -58,9 +58,8 @@ class Masker {
 };
 
 // The file of pseudonyms: [{"kind": …, "pseudonym": …, "stands_for": …}, …]. Reading gives nothing
-// where there is no file, and throws kFailed for one that is something else; writing lets the owner
-// alone read it.
+// where there is no file, and throws kFailed for one that is something else.
 std::vector<Pseudonym> read_pseudonyms(const std::string& path);
-void write_pseudonyms(const std::string& path, const std::vector<Pseudonym>& pseudonyms);
+std::string pseudonyms_json(const std::vector<Pseudonym>& pseudonyms);
 
 }  // namespace zhiyin::chats

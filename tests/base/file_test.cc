@@ -59,6 +59,24 @@ TEST(File, WithoutCommitTheOldFileStays) {
   EXPECT_EQ(files_in(folder.path()), 1u);
 }
 
+TEST(File, FinishedFilesAppearOnlyWithTheirCommit) {
+  const testing::TemporaryFolder folder;
+  write_file(folder / "f", "old");
+  {
+    AtomicFile file(folder / "f");
+    file.write("new");
+    file.finish();
+    EXPECT_EQ(read_file(folder / "f"), "old");
+    EXPECT_EQ(read_file(file.temporary_path()), "new");
+  }
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1);
+  AtomicFile file(folder / "f");
+  file.write("new");
+  file.finish();
+  file.commit();
+  EXPECT_EQ(read_file(folder / "f"), "new");
+}
+
 TEST(File, SeeksBackToFillInAHeader) {
   const testing::TemporaryFolder folder;
   AtomicFile file(folder / "f");

@@ -4,8 +4,11 @@
 
 #include <gmock/gmock.h>
 #include <sqlite3.h>
+#include <sys/resource.h>
 
 #include <algorithm>
+#include <csignal>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "base/cat.h"
@@ -250,6 +253,33 @@ TEST(Import, KeepsEditedStickerNamesAndReplacesTheRest) {
   stickers[key]["name"] = "a]]b";
   write_file(out / "stickers.json", stickers.dump());
   EXPECT_THROW(import_chats(again), Error);
+}
+
+TEST(Import, FailedWritingLeavesTheOldDataAsItWas) {
+  const testing::TemporaryFolder out;
+  ImportOptions options = {.paths = {testing::source_path("examples/wechat")}, .out = out.path()};
+  import_chats(options);
+  const auto contents = [&] {
+    std::map<std::string, std::string> files;
+    for (const auto& entry : std::filesystem::directory_iterator(out.path())) {
+      files[entry.path()] = read_file(entry.path());
+    }
+    return files;
+  };
+  const auto before = contents();
+  options.val_share = 0.2;
+  // A file that cannot grow fails like a full disk.
+  const auto old_handler = std::signal(SIGXFSZ, SIG_IGN);
+  rlimit old_limit{};
+  getrlimit(RLIMIT_FSIZE, &old_limit);
+  for (const rlim_t bytes : {1000u, 20000u, 60000u}) {
+    const rlimit limit{bytes, old_limit.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &limit);
+    EXPECT_THROW(import_chats(options), Error) << bytes;
+    setrlimit(RLIMIT_FSIZE, &old_limit);
+    EXPECT_EQ(contents(), before);
+  }
+  std::signal(SIGXFSZ, old_handler);
 }
 
 TEST(Import, LedgerTellsWhereEveryMessageWent) {
