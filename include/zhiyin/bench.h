@@ -25,6 +25,15 @@ struct BenchResult {
   int threads = 0;
 };
 
+// What the machine can do at best: all threads at once, the best of three tries.
+struct MachineLimits {
+  double memory_gbps = 0;                              // reading
+  double f32_flops = 0, bf16_flops = 0, int8_ops = 0;  // 0 where there is no such instruction
+  std::string isa;
+  int threads = 0;
+};
+MachineLimits measure_limits(const OpenOptions& open);
+
 BenchResult bench(const std::string& path_or_name, const OpenOptions& open,
                   const BenchOptions& options,
                   const std::function<void(const std::string& stage)>& on_stage);

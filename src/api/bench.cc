@@ -78,6 +78,24 @@ int64_t weight_elements(const CausalLm& model) {
 
 }  // namespace
 
+MachineLimits measure_limits(const OpenOptions& open) {
+  const KernelTable& kernels =
+      open.isa.empty() ? best_kernel_table() : kernel_table_named(open.isa.c_str());
+  Context context({.threads = open.threads, .kernels = &kernels});
+  const Isa isa = kernels.isa;
+  MachineLimits limits;
+  limits.threads = context.pool().threads();
+  limits.isa = kernels.name;
+  limits.memory_gbps = measure_memory(limits.threads);
+  const auto peak = [&](double (*probe)(Isa)) {
+    return on_all_threads(limits.threads, [&](int) { return probe(isa); });
+  };
+  limits.f32_flops = peak(probe_f32_peak);
+  limits.bf16_flops = peak(probe_bf16_peak);
+  limits.int8_ops = peak(probe_int8_peak);
+  return limits;
+}
+
 BenchResult bench(const std::string& path_or_name, const OpenOptions& open,
                   const BenchOptions& options,
                   const std::function<void(const std::string&)>& on_stage) {

@@ -4,6 +4,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "base/error.h"
 #include "base/progress.h"
 #include "cli/verb.h"
 
@@ -13,11 +14,35 @@ namespace {
 struct Options {
   std::string model;
   BenchOptions bench;
-  bool json = false;
+  bool json = false, limits = false;
   OpenOptions open;
 };
 
+void print_limits(const Options& o) {
+  const MachineLimits l = measure_limits(o.open);
+  if (o.json) {
+    std::cout << nlohmann::ordered_json{{"memory_gbps", l.memory_gbps},
+                                        {"f32_flops", l.f32_flops},
+                                        {"bf16_flops", l.bf16_flops},
+                                        {"int8_ops", l.int8_ops},
+                                        {"isa", l.isa},
+                                        {"threads", l.threads}}
+              << '\n';
+    return;
+  }
+  std::printf("%s, %d threads\n", l.isa.c_str(), l.threads);
+  std::printf("memory  %8.1f GB/s\n", l.memory_gbps);
+  std::printf("f32     %8.2f Tflop/s\n", l.f32_flops / 1e12);
+  std::printf("bf16    %8.2f Tflop/s\n", l.bf16_flops / 1e12);
+  std::printf("int8    %8.2f Top/s\n", l.int8_ops / 1e12);
+}
+
 void run(const Options& o) {
+  if (o.limits) {
+    print_limits(o);
+    return;
+  }
+  check(!o.model.empty(), ErrorCode::kUsage, "bench: give a MODEL, or --limits");
   Progress progress("bench", o.bench.repeat + 3);
   int64_t stage = 0;
   const BenchResult r = bench(o.model, o.open, o.bench,
@@ -54,9 +79,11 @@ void add_bench(CLI::App& program) {
                tr("Speed of a model, against the limits of this machine", "测速，并与本机极限比较"),
                "zhiyin bench qwen2.5-coder-0.5b --prefill 512 --decode 64");
   add_model_flags(*verb, o->model, o->open);
+  verb->get_option("MODEL")->required(false);  // --limits needs none
   verb->add_option("--prefill", o->bench.prefill, tr("Tokens of the prompt", "提示的词元数"));
   verb->add_option("--decode", o->bench.decode, tr("Tokens decoded after it", "之后解码的词元数"));
   verb->add_option("--repeat", o->bench.repeat, tr("Runs; medians are shown", "次数；显示中位数"));
+  verb->add_flag("--limits", o->limits, tr("Only what the machine can do at best", "只测本机极限"));
   verb->add_flag("--json", o->json, tr("Print JSON", "输出 JSON"));
   verb->callback([o] { run(*o); });
 }
