@@ -10,6 +10,8 @@
 
 namespace zhiyin {
 
+using ChatProgress = std::function<void(const std::string& stage, int64_t done, int64_t total)>;
+
 struct ChatImportOptions {
   std::vector<std::string> paths;
   std::string out;
@@ -23,7 +25,7 @@ struct ChatImportOptions {
   bool mask = false;
   std::vector<std::string> mask_names;
   std::string mask_map;
-  std::function<void(const std::string& stage, int64_t done, int64_t total)> progress;
+  ChatProgress progress;
 };
 
 struct ChatImportResult {
@@ -38,7 +40,8 @@ struct ChatPerson {
   std::string id, name;
   int64_t messages;
 };
-std::vector<ChatPerson> chat_people(const std::vector<std::string>& paths);
+std::vector<ChatPerson> chat_people(const std::vector<std::string>& paths,
+                                    const ChatProgress& progress = nullptr);
 
 // A row of an import as it is trained on.
 struct ChatRow {

@@ -17,6 +17,11 @@ chats::RowStyle style_of(const std::string& name) {
   fail(ErrorCode::kUsage, "the style ", name, " is not known; it can be turns or pairs");
 }
 
+chats::ProgressCallback inner_progress(const ChatProgress& progress) {
+  if (!progress) return nullptr;
+  return [&](const chats::ImportProgress& p) { progress(std::string(p.stage), p.done, p.total); };
+}
+
 }  // namespace
 
 ChatImportResult import_chats(const ChatImportOptions& o) {
@@ -31,19 +36,16 @@ ChatImportResult import_chats(const ChatImportOptions& o) {
   options.mask = o.mask;
   options.mask_names = o.mask_names;
   options.mask_map = o.mask_map;
-  if (o.progress) {
-    options.progress = [&](const chats::ImportProgress& p) {
-      o.progress(std::string(p.stage), p.done, p.total);
-    };
-  }
+  options.progress = inner_progress(o.progress);
   const chats::ImportSummary summary = chats::import_chats(options);
   return {chats::summary_json(summary), chats::summary_text(summary),
           std::string(chats::kConsentNote)};
 }
 
-std::vector<ChatPerson> chat_people(const std::vector<std::string>& paths) {
+std::vector<ChatPerson> chat_people(const std::vector<std::string>& paths,
+                                    const ChatProgress& progress) {
   std::vector<ChatPerson> people;
-  for (const chats::Person& p : chats::people_in(paths))
+  for (const chats::Person& p : chats::people_in(paths, inner_progress(progress)))
     people.push_back({p.id, p.name, p.messages});
   return people;
 }

@@ -60,7 +60,7 @@ DatasetLayout::DatasetLayout(const Json& entry)
 std::optional<DatasetLayout> DatasetLayout::guess(std::string_view head) {
   const std::string_view start = trim_left(head);
   if (!start.starts_with('[') && !start.starts_with('{')) return std::nullopt;
-  if (has_key(head, "instruction") && has_key(head, "output")) {
+  if (has_key(head, "instruction") && (has_key(head, "output") || has_key(head, "chosen"))) {
     return DatasetLayout(Json::object());
   }
   if (has_key(head, "conversations", '[') && has_key(head, "from") && has_key(head, "value")) {
@@ -88,6 +88,19 @@ std::string DatasetLayout::column(const char* name, const char* standard) const 
 Json DatasetLayout::messages_of(const Json& row, const std::string& where) const {
   check(row.is_object(), ErrorCode::kFailed, where, ": is not an object");
   return alpaca_ ? from_alpaca(row, where) : from_sharegpt(row, where);
+}
+
+std::optional<std::pair<std::string, std::string>> DatasetLayout::pair_of(const Json& row) const {
+  const std::string content_tag = tags_.value("content_tag", "value");
+  const auto answer = [&](const char* name) {
+    const std::string key = column(name, name);
+    Json value = row.is_object() && row.contains(key) ? row[key] : Json();
+    if (value.is_object()) value = value.value(content_tag, Json());
+    return value.is_string() ? value.get<std::string>() : std::string();
+  };
+  std::pair<std::string, std::string> pair = {answer("chosen"), answer("rejected")};
+  if (pair.first.empty() || pair.second.empty()) return std::nullopt;
+  return pair;
 }
 
 Json DatasetLayout::from_alpaca(const Json& row, const std::string& where) const {

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace zhiyin::chats {
 
@@ -27,6 +28,9 @@ class DatasetLayout {
   // with "learn": false in those that the row gives as context alone.
   // where: names the row in errors. Throws kFailed when a column or tag is not there or no text.
   Json messages_of(const Json& row, const std::string& where) const;
+
+  // The two answers of a row of preferences ("ranking": true): chosen, rejected. Empty in others.
+  std::optional<std::pair<std::string, std::string>> pair_of(const Json& row) const;
 
  private:
   std::string column(const char* name, const char* standard) const;

@@ -1,6 +1,9 @@
 // Finished data sets: rows of alpaca, ShareGPT or OpenAI messages as JSON or JSON lines, by
 // themselves or named by a dataset_info.json, whose columns and tags then count. A row is a talk of
 // its own; its system message stays with it.
+#include <optional>
+#include <utility>
+
 #include "base/error.h"
 #include "chats/ascii.h"
 #include "chats/dataset_layout.h"
@@ -18,11 +21,14 @@ std::string content_text(const OrderedJson& content) {
   std::string text;
   if (!content.is_array()) return text;
   for (const OrderedJson& part : content) {
-    const std::string type = part.is_object() ? part.value("type", OrderedJson("")).dump() : "";
+    if (!part.is_object()) continue;
+    const OrderedJson type = part.value("type", OrderedJson());
     std::string words;
-    if (type == "\"text\"" && part.contains("text") && part["text"].is_string()) {
-      words = part["text"].get<std::string>();
-    } else if (type.find("image") != std::string::npos) {
+    if (type == "text") {  // OpenAI's, and "value" in LLaMA-Factory's second layout
+      for (const char* key : {"text", "value"}) {
+        if (part.contains(key) && part[key].is_string()) words = part[key].get<std::string>();
+      }
+    } else if (type == "image_url" || type == "image" || type == "input_image") {
       words = "[图片]";
     }
     if (words.empty()) continue;
@@ -51,6 +57,32 @@ Message read_message(const OrderedJson& source, const Message& place) {
   return message;
 }
 
+// The messages of a row and, where it compares two answers, both: the one chosen is in use, the one
+// rejected is another version of it.
+void send_row(const OrderedJson& messages,
+              const std::optional<std::pair<std::string, std::string>>& pair, const Message& place,
+              const MessageSink& sink) {
+  int64_t number = 0;
+  const auto send = [&](Message message) {
+    if (pair) {
+      message.parent = std::to_string(number);
+      message.server_id = std::to_string(++number);
+    }
+    sink(std::move(message));
+  };
+  for (const OrderedJson& message : messages) send(read_message(message, place));
+  if (!pair) return;
+  const std::string question = std::to_string(number);
+  for (const std::string* answer : {&pair->first, &pair->second}) {
+    const bool chosen = answer == &pair->first;
+    Message message = read_message({{"role", "assistant"}, {"content", *answer}}, place);
+    if (!chosen) message.kind = MessageKind::kBranch;
+    message.server_id = chosen ? "chosen" : "rejected";
+    message.parent = question;
+    sink(std::move(message));
+  }
+}
+
 void read_rows(const InputFile& file, const DatasetLayout& layout, const MessageSink& sink) {
   const std::unique_ptr<ByteReader> reader = file.open();
   JsonObjects objects(*reader);
@@ -77,7 +109,7 @@ void read_rows(const InputFile& file, const DatasetLayout& layout, const Message
       damaged.text = problem;
       sink(std::move(damaged));
     }
-    for (const OrderedJson& message : messages) sink(read_message(message, place));
+    if (good) send_row(messages, layout.pair_of(OrderedJson(row)), place, sink);
     recovering = !good && (recovering || !row.is_object());
     check(!recovering || objects.recover(), ErrorCode::kFailed, file.path(),
           ": is damaged at too many places, the last at byte ", piece.offset);
@@ -96,11 +128,9 @@ void read_info(const InputFile& file, const MessageSink& sink) {
   int there = 0;
   std::string first_missing;
   for (const auto& [name, entry] : info.items()) {
-    const OrderedJson ranking = entry.is_object() ? entry.value("ranking", OrderedJson()) : entry;
     if (!entry.is_object() || !entry.contains("file_name") || !entry["file_name"].is_string()) {
       continue;  // it lies on a hub
     }
-    if (ranking == true) continue;  // pairs are no talks
     const std::string file_name = entry["file_name"].get<std::string>();
     const std::optional<InputFile> rows = file.sibling(file_name);
     if (!rows) {

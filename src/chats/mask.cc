@@ -13,15 +13,17 @@ namespace {
 
 using Form = OriginalForm;
 
-// The Luhn check of ISO/IEC 7812, which tells card numbers from other long numbers.
+// Long numbers are cards when they pass the Luhn check of ISO/IEC 7812, and, since people mistype
+// them, also when they have the length and the first digit of one.
 bool is_card(std::string_view text) {
   int sum = 0, place = 0;
+  const bool begins_so = text.starts_with('4') || text.starts_with('5') || text.starts_with("62");
   for (size_t i = text.size(); i-- > 0;) {
     if (text[i] < '0' || text[i] > '9') continue;
     const int digit = (text[i] - '0') * (place++ % 2 == 0 ? 1 : 2);
     sum += digit / 10 + digit % 10;
   }
-  return sum % 10 == 0;
+  return sum % 10 == 0 || (begins_so && (place == 16 || place == 19));
 }
 
 std::string normal_form(Form form, std::string_view text) {
@@ -83,6 +85,10 @@ constexpr Pattern kPatterns[] = {
     {"phone", R"((?<![\d-])\(?0\d{2,3}[) -]{1,2}\d{7,8}(?![\d-]))", Form::kDigits, "000-0000####"},
     {"phone", R"((?<![\w+])\+\d{1,3}(?:[ -]?\(?\d{2,4}\)?){2,5}(?![\d-]))", Form::kDigits,
      "+00 00 000####"},
+    {"card",
+     R"((?<![0-9A-Za-z])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?(?![0-9A-Za-z]))",
+     Form::kText, "XX00000000000000####"},
+    {"id", R"((?<![\d-])\d{3}-\d{2}-\d{4}(?![\d-]))", Form::kDigits, "000-00-####"},
     {"id", R"((?<![0-9A-Za-z])[EGPegp]\d{8}(?![0-9A-Za-z]))", Form::kLowerCase, "X0000####"},
     {"account", R"((?<![0-9A-Za-z_])wxid_[0-9a-z]{6,32})", Form::kText, "wxid_masked####"},
     {"account", R"((?i:qq)[号群]{0,2}[是为:： ]{0,3}\K[1-9]\d{4,10}(?!\d))", Form::kDigits,

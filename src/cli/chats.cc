@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iomanip>
 #include <iostream>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "base/progress.h"
@@ -20,13 +21,19 @@ struct Options {
   bool json = false;
 };
 
-void run_import(Options& o) {
-  Progress progress(tr("import", "导入"), 0);
-  o.import.progress = [&](const std::string& stage, int64_t done, int64_t total) {
-    progress.set_total(total);
-    progress.update(done, stage);
+// A bar that lives as long as the callback does.
+ChatProgress show_progress() {
+  auto bar = std::make_shared<Progress>(tr("import", "导入"), 0);
+  return [bar](const std::string& stage, int64_t done, int64_t total) {
+    bar->set_total(total);
+    bar->update(done, stage);
   };
+}
+
+void run_import(Options& o) {
+  o.import.progress = show_progress();
   const ChatImportResult result = import_chats(o.import);
+  o.import.progress = nullptr;  // clears the bar
   if (o.json) {
     std::cout << result.json << '\n';
     return;
@@ -39,7 +46,7 @@ void run_import(Options& o) {
 
 void run_people(const Options& o) {
   nlohmann::ordered_json json = nlohmann::ordered_json::array();
-  for (const ChatPerson& p : chat_people(o.people_paths)) {
+  for (const ChatPerson& p : chat_people(o.people_paths, show_progress())) {
     if (o.json) {
       json.push_back({{"id", p.id}, {"name", p.name}, {"messages", p.messages}});
     } else {
