@@ -226,7 +226,8 @@ void Ledger::finish() {
     check(open.number(0) == 0, ErrorCode::kFailed, path_, ": ", open.number(0), " of ",
           message_count_, " messages are not accounted for; please report this");
   }
-  database_->execute("CREATE INDEX message_row ON messages(row); COMMIT");
+  database_->execute(
+      "CREATE INDEX message_row ON messages(row); CREATE INDEX row_split ON rows(split); COMMIT");
   add_message_.reset();
   set_row_.reset();
   set_reason_.reset();
