@@ -93,14 +93,15 @@ void AtomicFile::write(std::string_view bytes) { write(bytes.data(), bytes.size(
 
 void AtomicFile::write(const void* data, size_t size) {
   if (size == 0) return;
-  check(std::fwrite(data, 1, size, file_) == size, ErrorCode::kFailed, path_,
-        ": cannot be written: ", std::strerror(errno));
+  // The reason is asked for after the call, not as an argument beside it.
+  const bool written = std::fwrite(data, 1, size, file_) == size;
+  check(written, ErrorCode::kFailed, path_, ": cannot be written: ", std::strerror(errno));
   offset_ += size;
 }
 
 void AtomicFile::seek(uint64_t offset) {
-  check(fseeko(file_, static_cast<off_t>(offset), SEEK_SET) == 0, ErrorCode::kFailed, path_,
-        ": cannot be written: ", std::strerror(errno));
+  const bool moved = fseeko(file_, static_cast<off_t>(offset), SEEK_SET) == 0;
+  check(moved, ErrorCode::kFailed, path_, ": cannot be written: ", std::strerror(errno));
   offset_ = offset;
 }
 

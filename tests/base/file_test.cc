@@ -1,7 +1,11 @@
 #include "base/file.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
+#include <csignal>
+#include <cstdio>
 #include <filesystem>
 #include <functional>
 #include <optional>
@@ -114,6 +118,28 @@ TEST(MmapFile, LivesAsLongAsItsLastHolder) {
   EXPECT_EQ(second.data()[10002], 'd');
   EXPECT_EQ(second.path(), folder / "f");
   EXPECT_EQ(MmapFile(folder / "empty").size(), 0u);
+}
+
+// Writes a file beyond the size that this process may make, as on a full disk, and exits.
+[[noreturn]] void write_too_much(const std::string& path) {
+  rlimit limit{};
+  limit.rlim_cur = limit.rlim_max = 4096;
+  setrlimit(RLIMIT_FSIZE, &limit);
+  std::signal(SIGXFSZ, SIG_IGN);
+  try {
+    write_file(path, std::string(1 << 20, 'x'));
+  } catch (const Error& e) {
+    std::fprintf(stderr, "%s", e.what());
+    _exit(3);
+  }
+  _exit(0);
+}
+
+TEST(AtomicFile, AFailedWriteNamesItsReason) {
+  const testing::TemporaryFolder folder;
+  EXPECT_EXIT(write_too_much(folder / "large"), ::testing::ExitedWithCode(3),
+              "large: cannot be written: File too large");
+  EXPECT_FALSE(file_exists(folder / "large"));
 }
 
 }  // namespace
