@@ -185,8 +185,7 @@ struct Tuner::Impl {
     std::vector<std::string> reasons;
     for (const auto& [reason, count] : data.left_out) reasons.push_back(cat(count, " × ", reason));
     check(!data.rows.empty(), ErrorCode::kFailed, "no row is left to learn from: ",
-          reasons.empty() ? std::string("the data sets are empty, or every answer is masked")
-                          : join(reasons));
+          reasons.empty() ? std::string("the data sets are empty") : join(reasons));
     // A model that never saw the end of an answer never stops.
     const std::map<int32_t, std::string> stops = model.impl().stop_set();
     for (const TrainRow& row : data.rows) {

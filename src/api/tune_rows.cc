@@ -1,5 +1,6 @@
 #include "api/tune_rows.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "api/model_impl.h"
@@ -116,15 +117,19 @@ void TuneRows::add_dataset(const std::string& name) {
     const Json weight = row.value("weight", Json(1));
     check(weight.is_number() && weight.get<double>() >= 0, ErrorCode::kFailed, where,
           ": \"weight\" is not a number from 0 on");
-    add_conversation(cleaned(layout.messages_of(row, where)), weight.get<float>());
+    const Json messages = layout.messages_of(row, where);
+    Json learnable = cleaned(messages);
+    if (!learnable.empty()) {
+      add_conversation(std::move(learnable), weight.get<float>());
+    } else if (std::any_of(messages.begin(), messages.end(), is_answer)) {
+      ++left_out["every answer is masked (loss_weight, weight or train says so)"];
+    } else {
+      ++left_out["nothing is answered"];
+    }
   }
 }
 
 void TuneRows::add_conversation(Json messages, float weight) {
-  if (messages.empty()) {
-    ++left_out["nothing is answered"];
-    return;
-  }
   if (messages[0].at("role") != "system") ++without_system;
   if (config_.mask_history) {
     // The last message is an answer that is learned, see cleaned().

@@ -35,7 +35,7 @@ class TuneRows {
   std::map<std::string, int64_t> left_out;  // conversations and exchanges, by reason
 
  private:
-  // messages: role and content, in the roles of chat templates.
+  // messages: role and content, in the roles of chat templates; the last is an answer to learn.
   void add_conversation(nlohmann::ordered_json messages, float weight);
   TrainRow row_of(const nlohmann::ordered_json& conversation) const;
   // Shortens the last question until the row fits cutoff_len; changes nothing where it cannot.

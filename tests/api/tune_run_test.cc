@@ -259,6 +259,15 @@ TEST_F(TuneRun, RefusesWhatCannotBeLearned) {
   EXPECT_THAT(error_of({"template=auto"}), HasSubstr("template: chatml"));
   EXPECT_THAT(error_of({"cutoff_len=4"}), HasSubstr("cutoff_len 4"));
   EXPECT_THAT(error_of({"val_size=24"}), HasSubstr("val_size"));
+  write_file(folder_ / "masked.json",
+             R"([{"conversations":[{"from":"human","value":"a"},
+                 {"from":"gpt","value":"b","loss_weight":0}]}])");
+  write_file(folder_ / "empty.json", "[]");
+  write_file(folder_ / "dataset_info.json",
+             R"({"masked":{"file_name":"masked.json","formatting":"sharegpt"},
+                 "empty":{"file_name":"empty.json"}})");
+  EXPECT_THAT(error_of({"dataset=masked"}), HasSubstr("1 × every answer is masked"));
+  EXPECT_THAT(error_of({"dataset=empty"}), HasSubstr("the data sets are empty"));
 }
 
 }  // namespace
