@@ -14,14 +14,18 @@ namespace zhiyin {
 using ExportProgress = std::function<void(const std::string& what, int64_t done, int64_t total)>;
 
 struct ExportOptions {
-  std::string run;                 // output_dir of `tune`, or a PEFT adapter folder
+  std::string run;                 // output_dir of `tune`, or an adapter
   std::string out;                 // a folder, made if need be
   std::vector<std::string> types;  // mixes as "Q4_K_M"; empty: Q8_0 and Q4_K_M
   std::string name;                // of the model and its files; empty: that of the out folder
   std::string base;                // empty: what the adapter names
   std::string system;              // SYSTEM of the Modelfile
   std::string importance;          // an importance matrix of llama.cpp; empty: none
-  bool probe = true;               // whether each file must answer and stop by itself
+  // Whether matrices that the adapter changes are rounded by what the layers say on training rows.
+  // Rounded one by one, weights of a quantised base fall back to where they were and what was
+  // learned is lost.
+  bool calibrate = true;
+  bool probe = true;  // whether each file must answer and stop by itself
   OpenOptions open;
 };
 
@@ -38,6 +42,7 @@ struct ExportedFile {
   std::string path, type;
   int64_t bytes = 0;
   int64_t tensors_packed = 0, tensors_copied = 0;
+  int64_t tensors_refined = 0;  // of those packed: rounded by their outputs
   int probes = 0, stopped = 0;  // questions asked; answers that ended by themselves
   int same_answers = 0;         // answers that are the tuned model's, word for word
   ParityReport parity = {};

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "api/calibration.h"
 #include "api/export_job.h"
 #include "api/model_impl.h"
 #include "api/parity.h"
@@ -22,6 +23,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kParityRows = 24;  // of the training data
+constexpr size_t kCalibrationShare =
+    4;  // of this many rows one is for parity, the rest to round by
 constexpr size_t kProbesOfData = 5;
 constexpr int64_t kMostAnswerTokens = 256;
 
@@ -64,11 +67,14 @@ class Exporter {
     fs::create_directories(options_.out);
     result_.template_origin = trained_.origin;
     const ExportParts parts(base_, options_.importance);
+    read_rows();
+    if (options_.probe || options_.calibrate) open_tuned();
     for (const std::string& type : types) write(parts, mix_of(type));
+    inputs_.clear();
     write_modelfile();
     const std::string stickers = options_.run + "/stickers.json";
     if (file_exists(stickers)) write_file(options_.out + "/stickers.json", read_file(stickers));
-    if (options_.probe) open_tuned();
+    if (options_.probe) ask_tuned();
     for (ExportedFile& file : result_.files) examine(file);
     write_card();
     return std::move(result_);
@@ -84,6 +90,7 @@ class Exporter {
     job.name = name_;
     job.chat_template = trained_.text;
     job.end_of_answer = end_;
+    job.inputs = inputs_.empty() ? nullptr : &inputs_;
     job.add_bos = bos_of_template(*tokenizer_, ChatTemplate(trained_.text, trained_.origin));
     if (progress_) {
       job.on_progress = [&](int64_t done, int64_t total) {
@@ -94,6 +101,7 @@ class Exporter {
     file.bytes = written.bytes;
     file.tensors_packed = written.packed;
     file.tensors_copied = written.copied;
+    file.tensors_refined = written.refined;
     note_importance(written, file.notes);
     check_vocabulary_lock(base_, file.path);
     result_.files.push_back(std::move(file));
@@ -116,16 +124,34 @@ class Exporter {
                     .stop = stop}));
   }
 
+  // Every other kind of row is for calibration, so that parity is measured on what was not rounded
+  // by.
+  void read_rows() {
+    std::string why;
+    std::vector<TrainRow> rows =
+        rows_of_run(options_.run, *tokenizer_, ChatTemplate(trained_.text, trained_.origin),
+                    kParityRows * kCalibrationShare, why);
+    for (size_t i = 0; i < rows.size(); ++i) {
+      const bool compared = i % kCalibrationShare == 0 || rows.size() <= kParityRows;
+      (compared ? rows_ : calibration_rows_).push_back(std::move(rows[i]));
+    }
+    if (rows_.empty()) {
+      result_.notes.push_back("neither rounding nor comparison had training data: " + why);
+    }
+  }
+
   void open_tuned() {
     OpenOptions open = options_.open;
     if (adapter_) open.adapters = {options_.run};
     tuned_ = std::make_unique<Model>(Model::open(base_name_, open));
-    std::string why;
-    rows_ = rows_of_run(options_.run, *tokenizer_, ChatTemplate(trained_.text, trained_.origin),
-                        kParityRows, why);
-    if (rows_.empty()) {
-      result_.notes.push_back("the files were not compared on training data: " + why);
+    if (adapter_ && options_.calibrate) {
+      say("read training rows", 0, 1);
+      inputs_ = inputs_of_layers(*tuned_, calibration_rows_.empty() ? rows_ : calibration_rows_);
     }
+  }
+
+  // What the exported files are to say.
+  void ask_tuned() {
     for (const char* question : {"你好", "你是谁？", "What is your name?"}) {
       probes_.push_back(ask(question));
     }
@@ -154,7 +180,7 @@ class Exporter {
           tokenizer_->token_bytes(*end_), ", which ends an answer; do not use this file");
     result_.conversations =
         check_template_lock(exported, trained_.text, file.path, result_.modelfile);
-    if (tuned_ == nullptr) return;
+    if (!options_.probe) return;
     if (!rows_.empty()) {
       file.parity = compare_models(*tuned_, exported, rows_, [&](int64_t done, int64_t total) {
         say("compare " + file.type, static_cast<size_t>(done), static_cast<size_t>(total));
@@ -218,7 +244,8 @@ class Exporter {
   std::optional<int32_t> end_;
   // Of the tuned model, where files are examined.
   std::unique_ptr<Model> tuned_;
-  std::vector<TrainRow> rows_;
+  std::vector<TrainRow> rows_, calibration_rows_;
+  LayerInputs inputs_;
   std::vector<GenerateRequest> probes_;
   std::vector<std::string> answers_;
   ExportResult result_;

@@ -1,3 +1,4 @@
+#include "api/calibration.h"
 #include "api/export_job.h"
 #include "api/tokenizer_of.h"
 #include "base/error.h"
@@ -56,6 +57,11 @@ void merge_to_gguf(const MergeOptions& options, const Source& source, Context& c
   const ExportParts parts(source.base, options.importance);
   GgufExport job = parts.job(mix.mix);
   job.adapter = source.adapter ? &*source.adapter : nullptr;
+  RunInputs calibration;
+  if (source.adapter && format_info(mix.format).block > 1) {
+    calibration = inputs_of_run(options.model, source.base.path, options.open, file.notes);
+    job.inputs = &calibration.inputs;
+  }
   if (source.trained.of_run) job.chat_template = source.trained.text;
   job.end_of_answer = source.end;
   job.add_bos = source.add_bos;

@@ -151,9 +151,18 @@ Model Model::open(const std::string& path_or_name, const OpenOptions& options) {
                      .kernels = kernels,
                      .precision = options.exact ? Precision::kExact : Precision::kFast});
   impl->tokenizer = tokenizer_of(impl->files);
+  for (const std::string& adapter : options.adapters) {
+    // What the adapter was trained with: asked otherwise it would not answer as it learned.
+    std::string trained = adapter_chat_template(adapter);
+    if (trained.empty()) continue;
+    impl->files.chat_templates.insert(impl->files.chat_templates.begin(),
+                                      {"default", std::move(trained), adapter});
+  }
   if (!impl->files.chat_templates.empty()) {
     const ChatTemplateText& text = impl->files.chat_templates.front();
-    impl->chat_template.emplace(text.text, impl->files.path + ": " + text.origin);
+    const bool of_adapter = text.origin.find('/') != std::string::npos;
+    impl->chat_template.emplace(text.text,
+                                of_adapter ? text.origin : impl->files.path + ": " + text.origin);
   }
   return Model(std::move(impl));
 }

@@ -19,7 +19,7 @@ using Json = nlohmann::ordered_json;
 struct Options {
   ExportOptions job;
   QuantizeOptions quantize;
-  bool json = false, no_probe = false, preview = false;
+  bool json = false, no_probe = false, no_calibration = false, preview = false;
 };
 
 Json to_json(const ExportedFile& f) {
@@ -28,6 +28,7 @@ Json to_json(const ExportedFile& f) {
           {"bytes", f.bytes},
           {"tensors_packed", f.tensors_packed},
           {"tensors_copied", f.tensors_copied},
+          {"tensors_refined", f.tensors_refined},
           {"probes", f.probes},
           {"stopped", f.stopped},
           {"same_answers", f.same_answers},
@@ -59,6 +60,10 @@ void print(const ExportedFile& f) {
   std::cout << f.path << "  " << bytes_text(f.bytes) << ", " << f.tensors_packed
             << tr(" tensors packed, ", " 个张量已打包，") << f.tensors_copied
             << tr(" taken over as they are", " 个原样保留");
+  if (f.tensors_refined > 0) {
+    std::cout << ", " << f.tensors_refined
+              << tr(" rounded by what they say on training rows", " 个按训练数据上的输出舍入");
+  }
   std::cout << '\n';
   if (f.parity.positions > 0) {
     const ParityReport& p = f.parity;
@@ -130,6 +135,7 @@ void print(const QuantizePreview& p, const std::string& type) {
 
 void run_export(Options& o) {
   o.job.probe = !o.no_probe;
+  o.job.calibrate = !o.no_calibration;
   Stages stages;
   const ExportResult result = export_run(o.job, stages.callback());
   if (o.json) {
@@ -203,6 +209,10 @@ void add_export(CLI::App& program) {
                    tr("Importance matrix of llama.cpp's llama-imatrix (GGUF or .dat)",
                       "llama-imatrix 生成的重要性矩阵（GGUF 或 .dat）"))
       ->check(CLI::ExistingFile);
+  verb->add_flag("--no-calibration", o->no_calibration,
+                 tr("Round each weight by itself: faster, and loses what the adapter learned on a "
+                    "quantised base",
+                    "逐个权重舍入：更快，但量化底座上会丢失学到的内容"));
   verb->add_flag(
       "--no-probe", o->no_probe,
       tr("Do not ask the exported model whether it stops", "不检验导出的模型能否自行停止"));

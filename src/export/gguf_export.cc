@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <memory>
 #include <mutex>
 
 #include "base/error.h"
@@ -152,6 +154,10 @@ class GgufModel {
     ++result_.packed;
     const FormatInfo& to = format_info(step.format);
     const int64_t cols = step.tensor->cols, to_bytes = row_bytes(to.format, cols);
+    if (const OutputRounding* rounding = rounding_of(step)) {
+      write_refined(writer, step, *rounding);
+      return;
+    }
     // A band of rows at a time bounds memory.
     const int64_t band = std::max<int64_t>(1, (int64_t{8} << 20) / cols);
     std::vector<uint8_t> packed;
@@ -164,6 +170,55 @@ class GgufModel {
       });
       writer.write(step.gguf_name, packed.data(), packed.size());
     }
+  }
+
+  void write_refined(GgufWriter& writer, const Step& step, const OutputRounding& rounding) {
+    ++result_.refined;
+    const FormatInfo& to = format_info(step.format);
+    const int64_t cols = step.tensor->cols, to_bytes = row_bytes(to.format, cols);
+    constexpr int64_t kBand = 512;
+    std::vector<uint8_t> packed;
+    std::vector<float> wanted;
+    for (int64_t begin = 0; begin < step.tensor->rows; begin += kBand) {
+      const int64_t rows = std::min(step.tensor->rows - begin, kBand);
+      packed.resize(static_cast<size_t>(rows * to_bytes));
+      wanted.resize(static_cast<size_t>(rows * cols));
+      for_rows(step, begin, begin + rows, [&](int64_t row, const float* values) {
+        const int64_t at = row - begin;
+        std::copy_n(values, cols, wanted.data() + at * cols);
+        if (keeps_grid(step)) {
+          std::copy_n(step.tensor->tensor->data + row * to_bytes, to_bytes,
+                      packed.data() + at * to_bytes);
+        } else {
+          to.pack(values, packed.data() + at * to_bytes, cols, step.importance_of_row(row));
+        }
+      });
+      rounding.refine(to.format, packed.data(), wanted.data(), rows);
+      writer.write(step.gguf_name, packed.data(), packed.size());
+    }
+  }
+
+  // The scales of the base serve the merged matrix best: the adapter was trained beside them.
+  static bool keeps_grid(const Step& step) {
+    return !step.tensor->moves_rows && step.format == step.tensor->tensor->required_format();
+  }
+
+  // nullptr where a matrix is rounded weight by weight. Layers of one input share a rounding.
+  const OutputRounding* rounding_of(const Step& step) {
+    if (job_.inputs == nullptr || step.tensor->factors == nullptr) return nullptr;
+    if (!has_even_codes(step.format)) return nullptr;
+    std::string_view path = step.tensor->tensor->name;
+    path.remove_suffix(std::string_view(".weight").size());
+    const auto found = job_.inputs->find(path);
+    if (found == job_.inputs->end()) return nullptr;
+    const std::string layer = step.gguf_name.substr(0, step.gguf_name.find('.', 4));
+    if (layer != rounding_layer_) roundings_.clear();
+    rounding_layer_ = layer;
+    std::unique_ptr<OutputRounding>& rounding = roundings_[found->second.data()];
+    if (rounding == nullptr) {
+      rounding = std::make_unique<OutputRounding>(context_, found->second);
+    }
+    return rounding.get();
   }
 
   TensorPreview preview_of(const Step& step) {
@@ -206,6 +261,9 @@ class GgufModel {
   std::string architecture_;
   MergedModel merged_;
   std::vector<Step> steps_;
+  // Of the layer that is being written, by their inputs.
+  std::string rounding_layer_;
+  std::map<const float*, std::unique_ptr<OutputRounding>> roundings_;
   GgufExportResult result_;
 };
 

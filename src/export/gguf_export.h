@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "export/output_rounding.h"
 #include "io/importance.h"
 #include "io/model_files.h"
 #include "nn/lora_adapter.h"
@@ -22,6 +23,9 @@ struct GgufExport {
   const LoraAdapter* adapter = nullptr;      // merged: W + scale B A; nullptr: none
   const TokenizerSpec* tokenizer = nullptr;  // of a Hugging Face base; nullptr: it has none
   const Importance* importance = nullptr;    // guides the quantisers; nullptr: all weigh the same
+  // Inputs that the layers of the tuned model have seen. Where given, matrices that the adapter
+  // changes are rounded so that their outputs stay (output_rounding.h).
+  const LayerInputs* inputs = nullptr;
   Mix mix = Mix::kQ4_K_M;
   std::string name;                      // general.name; empty: the base's
   std::string chat_template;             // empty: the base's
@@ -34,6 +38,7 @@ struct GgufExportResult {
   int64_t bytes = 0;
   // Tensors taken over byte for byte: those of the wanted format that no adapter touches.
   int64_t copied = 0, packed = 0;
+  int64_t refined = 0;  // of those packed: rounded by their outputs
   // Matrices to be quantised for which the importance matrix has no entry.
   std::vector<std::string> without_importance;
 };

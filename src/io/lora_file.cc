@@ -19,6 +19,8 @@ namespace fs = std::filesystem;
 constexpr std::string_view kPeftPrefix = "base_model.model.";
 constexpr const char* kPeftConfig = "adapter_config.json";
 constexpr const char* kPeftWeights = "adapter_model.safetensors";
+constexpr const char* kFolderTemplate = "chat_template.jinja";
+constexpr const char* kGgufTemplate = "tokenizer.chat_template";
 
 std::string in_folder(const std::string& folder, const char* name) {
   return (fs::path(folder) / name).string();
@@ -160,9 +162,22 @@ bool is_lora_adapter(const std::string& path) {
   return gguf.metadata().find_string("general.type") == "adapter";
 }
 
+std::string adapter_chat_template(const std::string& path) {
+  std::error_code error;
+  if (!fs::is_directory(path, error)) {
+    const GgufFile file(path);
+    return std::string(file.metadata().find_string(kGgufTemplate).value_or(""));
+  }
+  const std::string file = in_folder(path, kFolderTemplate);
+  return file_exists(file) ? read_file(file) : "";
+}
+
 LoraAdapter read_lora_adapter(const std::string& path) {
   std::error_code error;
-  return fs::is_directory(path, error) ? read_peft_adapter(path) : read_gguf_adapter(path);
+  LoraAdapter adapter =
+      fs::is_directory(path, error) ? read_peft_adapter(path) : read_gguf_adapter(path);
+  adapter.chat_template = adapter_chat_template(path);
+  return adapter;
 }
 
 void set_rope_pairs(LoraAdapter& adapter, bool pairs, int64_t head_dim) {
@@ -222,6 +237,9 @@ void write_peft_adapter(const std::string& folder, LoraAdapter adapter, int64_t 
     config["lora_alpha"] = static_cast<int64_t>(adapter.alpha);
   }
   write_file(in_folder(folder, kPeftConfig), config.dump(2) + "\n");
+  if (!adapter.chat_template.empty()) {
+    write_file(in_folder(folder, kFolderTemplate), adapter.chat_template);
+  }
 }
 
 void write_gguf_adapter(const std::string& path, LoraAdapter adapter,
@@ -240,6 +258,7 @@ void write_gguf_adapter(const std::string& path, LoraAdapter adapter,
   // llama.cpp divides by the rank of the module; rsLoRA divides by its square root.
   const double factor = adapter.rslora ? std::sqrt(static_cast<double>(adapter.rank)) : 1.0;
   writer.set("adapter.lora.alpha", static_cast<float>(adapter.alpha * factor));
+  if (!adapter.chat_template.empty()) writer.set(kGgufTemplate, adapter.chat_template);
   if (!adapter.base_model.empty()) {
     writer.set("general.base_model.count", uint32_t{1});
     writer.set("general.base_model.0.name", adapter.base_model);

@@ -18,6 +18,10 @@ bool is_lora_adapter(const std::string& path);
 // rope_pairs set.
 LoraAdapter read_lora_adapter(const std::string& path);
 
+// The chat template beside an adapter (chat_template.jinja of a folder, tokenizer.chat_template of
+// a GGUF) without reading its weights; "" without one.
+std::string adapter_chat_template(const std::string& path);
+
 // Moves the rows of b for q and k so that they fit a model whose RopeConfig::adjacent is `pairs`.
 void set_rope_pairs(LoraAdapter& adapter, bool pairs, int64_t head_dim);
 

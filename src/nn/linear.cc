@@ -23,7 +23,10 @@ Tensor Linear::with_adapters(Tensor y, const Tensor& x) const {
 std::vector<Tensor> project_many(const Tensor& x, std::initializer_list<const Linear*> layers,
                                  Rounding rounding) {
   std::vector<LinearOperand> operands;
-  for (const Linear* layer : layers) operands.push_back({&layer->matrix_, &layer->bias_});
+  for (const Linear* layer : layers) {
+    if (layer->on_input_) layer->on_input_(x);
+    operands.push_back({&layer->matrix_, &layer->bias_});
+  }
   std::vector<Tensor> outputs = linear_many(x, operands, rounding);
   for (size_t i = 0; i < outputs.size(); ++i) {
     outputs[i] = layers.begin()[i]->with_adapters(outputs[i], x);

@@ -35,6 +35,9 @@ class Linear {
   std::vector<Lora>& adapters() { return adapters_; }
   const std::vector<Lora>& adapters() const { return adapters_; }
 
+  // Sees every input [tokens, in] before the layer does, as calibration needs; empty: nobody looks.
+  std::function<void(const Tensor&)>& on_input() { return on_input_; }
+
  private:
   friend std::vector<Tensor> project_many(const Tensor& x,
                                           std::initializer_list<const Linear*> layers,
@@ -45,6 +48,7 @@ class Linear {
   Matrix matrix_;
   Tensor bias_;
   std::vector<Lora> adapters_;
+  std::function<void(const Tensor&)> on_input_;
 };
 
 // Several layers of one input, which is rounded to 8 bits only once.

@@ -23,6 +23,9 @@ struct LoraAdapter {
   bool rslora = false;     // scale alpha / sqrt(rank) instead of alpha / rank
   double dropout = 0;      // of training
   std::string base_model;  // as the adapter's files name it; may be empty
+  // Jinja, of training, where the files hold it: asked otherwise the model would not answer as it
+  // learned.
+  std::string chat_template;
   // Rows of b for q and k stand in adjacent pairs, as RopeConfig::adjacent says of a model.
   bool rope_pairs = false;
   // By the path of the linear layer: "model.layers.0.self_attn.q_proj".

@@ -11,6 +11,7 @@
 #include "export/hf_export.h"
 #include "export/model_card.h"
 #include "export/modelfile.h"
+#include "export/output_rounding.h"
 #include "harness/check_op.h"
 #include "harness/paths.h"
 #include "io/gguf.h"
@@ -257,6 +258,68 @@ TEST(Modelfile, HoldsTemplateSystemAndStops) {
             "PARAMETER stop \"<|im_end|>\"\n");
   EXPECT_EQ(modelfile_template(text), kChatMlGoTemplate);
   EXPECT_EQ(modelfile_template(modelfile_text({"a.gguf", "", "", {}})), std::nullopt);
+}
+
+// An adapter's push is smaller than a step of the base's format: weight by weight it is rounded
+// away, by what the layer says it stays. The inputs judged by are not those rounded by.
+TEST(OutputRounding, KeepsAPushSmallerThanAStep) {
+  constexpr int64_t kIn = 256, kOut = 8, kTokens = 192;
+  Context context({.threads = 2});
+  // Inputs with a few strong directions, as hidden states have.
+  const std::vector<float> directions = testing::random_values(12 * kIn, 1);
+  const auto inputs_of = [&](uint32_t seed) {
+    std::vector<float> x = testing::random_values(kTokens * kIn, seed);
+    const std::vector<float> mix = testing::random_values(kTokens * 12, seed + 1);
+    for (size_t t = 0; t < kTokens; ++t) {
+      for (size_t i = 0; i < kIn; ++i) {
+        x[t * kIn + i] *= 0.2f;
+        for (size_t d = 0; d < 12; ++d) x[t * kIn + i] += mix[t * 12 + d] * directions[d * kIn + i];
+      }
+    }
+    return x;
+  };
+  const std::vector<float> seen = inputs_of(10), fresh = inputs_of(20);
+  const OutputRounding rounding(context, Tensor::from(context, {kTokens, kIn}, seen));
+  for (const Format format :
+       {Format::kQ4_0, Format::kQ5_0, Format::kQ8_0, Format::kQ4_K, Format::kQ5_K, Format::kQ6_K}) {
+    const FormatInfo& info = format_info(format);
+    SCOPED_TRACE(info.name);
+    const int64_t bytes = row_bytes(format, kIn);
+    const std::vector<float> weights = testing::random_values(kOut * kIn, 3);
+    const std::vector<float> push = testing::random_values(kOut * kIn, 4);
+    std::vector<uint8_t> base(static_cast<size_t>(kOut * bytes));
+    std::vector<float> wanted(kOut * kIn), back(kOut * kIn);
+    for (int64_t r = 0; r < kOut; ++r) {
+      info.pack(weights.data() + r * kIn, base.data() + r * bytes, kIn, nullptr);
+      info.unpack(base.data() + r * bytes, wanted.data() + r * kIn, kIn);
+    }
+    // An eighth of a step; the bound is half a step where the format has no odd end.
+    const float size = info.error_bound / (format == Format::kQ8_0 ? 4 : 8);
+    for (size_t i = 0; i < wanted.size(); ++i) wanted[i] += size * push[i];
+    const auto error_of_outputs = [&](const std::vector<uint8_t>& packed) {
+      double sum = 0;
+      for (int64_t r = 0; r < kOut; ++r) {
+        info.unpack(packed.data() + r * bytes, back.data() + r * kIn, kIn);
+        for (int64_t t = 0; t < kTokens; ++t) {
+          double difference = 0;
+          for (int64_t i = 0; i < kIn; ++i) {
+            difference += static_cast<double>(back[static_cast<size_t>(r * kIn + i)] -
+                                              wanted[static_cast<size_t>(r * kIn + i)]) *
+                          static_cast<double>(fresh[static_cast<size_t>(t * kIn + i)]);
+          }
+          sum += difference * difference;
+        }
+      }
+      return sum;
+    };
+    std::vector<uint8_t> plain = base, refined = base;
+    for (int64_t r = 0; r < kOut; ++r) {
+      info.pack(wanted.data() + r * kIn, plain.data() + r * bytes, kIn, nullptr);
+    }
+    rounding.refine(format, refined.data(), wanted.data(), kOut);
+    EXPECT_LT(error_of_outputs(refined), 0.4 * error_of_outputs(plain));
+    EXPECT_LT(error_of_outputs(refined), 0.4 * error_of_outputs(base));
+  }
 }
 
 // What another program would find in an exported folder.
