@@ -31,6 +31,21 @@ uint64_t hash_row(const Row& row) {
   return hash;
 }
 
+// Most talks have no other versions of an answer, and need no second look.
+std::vector<Preference> preferences_in(const std::vector<Message>& messages,
+                                       const std::vector<Fate>& fates, std::string_view persona,
+                                       int64_t row_chars) {
+  const bool branches = std::any_of(messages.begin(), messages.end(), [](const Message& message) {
+    return message.kind == MessageKind::kBranch;
+  });
+  if (!branches) return {};
+  std::vector<Message> originals;
+  for (size_t i = 0; i < messages.size(); ++i) {
+    if (fates[i].reason != kCopyReason) originals.push_back(messages[i]);
+  }
+  return find_preferences(originals, persona, row_chars);
+}
+
 // Builds the rows of all talks into the ledger and fills in what the summary knows of them.
 void build_all_rows(Ledger& ledger, const ImportOptions& options, const StickerNames& stickers,
                     AtomicFile& pairs, ImportSummary& summary) {
@@ -71,7 +86,7 @@ void build_all_rows(Ledger& ledger, const ImportOptions& options, const StickerN
       summary.last_time = std::max(summary.last_time, entry.end_time);
     }
     for (const Preference& pair :
-         find_preferences(messages, summary.persona.id, options.row_chars)) {
+         preferences_in(messages, built.fates, summary.persona.id, options.row_chars)) {
       pairs.write(preference_json(pair, system));
       pairs.write("\n");
       ++summary.preferences;

@@ -127,10 +127,6 @@ class Talk {
 std::vector<Preference> find_preferences(std::span<const Message> messages,
                                          std::string_view persona, int64_t row_chars) {
   std::vector<Preference> found;
-  const bool has_branches = std::any_of(messages.begin(), messages.end(), [](const Message& m) {
-    return m.kind == MessageKind::kBranch && !m.text.empty();
-  });
-  if (!has_branches) return found;
   const Talk talk(messages, persona);
   for (const Message* fork : talk.forks(messages)) {
     const std::vector<Answer> answers = talk.answers(*fork);

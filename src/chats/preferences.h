@@ -20,7 +20,7 @@ struct Preference {
   std::vector<int64_t> message_ids, chosen_ids, rejected_ids;
 };
 
-// messages: one talk, a tree by server_id and parent. Of what came before a question the newest
+// messages: one talk without copies, a tree by server_id and parent. Of what came before a question the newest
 // exchanges stay, up to row_chars code points.
 std::vector<Preference> find_preferences(std::span<const Message> messages,
                                          std::string_view persona, int64_t row_chars);

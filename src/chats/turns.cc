@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <tuple>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -101,9 +102,27 @@ Rendered render(const Message& message, bool is_persona, const StickerNames& sti
 
 // Finds second copies. The server's id settles it where the export has kept it; otherwise a copy
 // is an equal message of the same minute (spreadsheets drop the seconds) from another file.
+// A thread that several exports have may have gone on, or changed its branch, from one to the next:
+// there the newest export counts, and what it has of the others is a copy.
 class CopyFinder {
  public:
+  CopyFinder(std::span<const Message> messages, bool is_thread) {
+    if (!is_thread) return;
+    const auto newest =
+        std::max_element(messages.begin(), messages.end(), [](const Message& a, const Message& b) {
+          return std::tie(a.time, a.id) < std::tie(b.time, b.id);
+        });
+    newest_file_ = newest->file;
+    for (const Message& message : messages) {
+      if (message.file == newest_file_) newest_ids_.insert(message.server_id);
+    }
+  }
+
   bool is_copy(const Message& message) {
+    if (!message.server_id.empty() && message.file != newest_file_ &&
+        newest_ids_.contains(message.server_id)) {
+      return true;
+    }
     const std::string words = cat(message.sender, '\0', kind_name(message.kind), '\0', message.text,
                                   '\0', message.sticker_url, '\0');
     if (!message.server_id.empty()) return !by_id_.insert(cat(words, message.server_id)).second;
@@ -113,6 +132,8 @@ class CopyFinder {
   }
 
  private:
+  std::string newest_file_;
+  std::unordered_set<std::string> newest_ids_;
   std::unordered_set<std::string> by_id_;
   std::unordered_map<std::string, std::string> by_words_;  // key -> the file that had it first
 };
@@ -298,15 +319,15 @@ int64_t count_chars(std::string_view text) {
 TalkRows build_rows(std::span<const Message> messages, std::string_view persona,
                     const StickerNames& stickers, const RowOptions& options) {
   RowBuilder builder(options, messages.size());
-  CopyFinder copies;
   const bool is_thread = std::any_of(messages.begin(), messages.end(), [](const Message& message) {
     return message.side == Side::kMachine;
   });
+  CopyFinder copies(messages, is_thread);
   const Message* previous = nullptr;
   for (size_t i = 0; i < messages.size(); ++i) {
     const Message& message = messages[i];
     if (copies.is_copy(message)) {
-      builder.drop(i, "copy");
+      builder.drop(i, kCopyReason);
       continue;
     }
     if (!is_thread && previous != nullptr && message.time - previous->time > options.session_gap) {

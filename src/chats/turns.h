@@ -52,6 +52,8 @@ struct Row {
   int64_t chars = 0;                  // code points of all turns
 };
 
+inline constexpr std::string_view kCopyReason = "copy";
+
 struct Fate {
   int row = -1;             // index into rows, or -1 and
   std::string_view reason;  // why it is in none
