@@ -260,7 +260,7 @@ void import_random_exports(unsigned seed, int runs) {
   for (int run = 0; run < runs; ++run) {
     SCOPED_TRACE(run);
     const testing::TemporaryFolder folder;
-    MadeExport made = makers[run % std::size(makers)](random);
+    MadeExport made = makers[static_cast<size_t>(run) % std::size(makers)](random);
     const bool damaged = random.one_in(2);
     if (damaged) damage(random, made);
     write_file(folder / made.name, made.bytes);
