@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # From a chat export to a persona that talks, on the examples: fetches a small model (0.5 GB, once),
-# builds zhiyin, imports a WeChat export, tunes, exports, and shows base and persona side by side.
+# builds zhiyin, imports a WeChat and a ChatGPT export, tunes, exports, shows base and persona side
+# by side, and prints a scorecard.
 # Everything is written to build/demo.
 . "$(dirname "$0")/common.sh"
 
@@ -53,11 +54,15 @@ started=$SECONDS
 rm -rf $demo
 mkdir -p $demo
 
-step 'Import: a chat export becomes training rows'
+step 'Import: a WeChat talk becomes training rows'
 "$zhiyin" chats import examples/wechat --out $demo/data
 "$zhiyin" chats identity examples/persona.yaml --out $demo/data
+"$zhiyin" chats explain $demo/data 3
 
-step 'Tune: the base model learns the voice (about ten minutes)'
+step 'Import: and so would a ChatGPT export (not trained on here, it is another voice)'
+"$zhiyin" chats import examples/chatgpt --out $demo/chatgpt
+
+step 'Tune: the base model learns the voice'
 "$zhiyin" tune examples/tune.yaml
 
 step 'Export: one file for zhiyin, llama.cpp and Ollama'
@@ -82,12 +87,17 @@ done
 step 'And a little talk'
 for question in "${chat_questions[@]}"; do compare "$question"; done
 
+step 'Scorecard'
+"$zhiyin" score "$persona_file" --persona examples/persona.yaml --data $demo/data \
+  --against "$base_file" --questions 10
+
 step 'Summary'
 printf '  the persona knows who it is in %d of %d, stops by itself in %d of %d\n' \
   $identified $asked $stopped $asked
 printf '  (%d of these questions stand word for word in its training rows)\n' $trained_on
 printf '  %d min %d s without downloads and build\n' \
   $(((SECONDS - started) / 60)) $(((SECONDS - started) % 60))
+printf '  the loss:      %s\n' $demo/run/training_loss.png
 printf '  talk to it:    %s run %s\n' "$zhiyin" "$persona_file"
 printf '  with Ollama:   ollama create xiaoman -f %s/Modelfile\n' "$demo/persona"
 printf '  The persona is an AI imitation of a person made up for this demo.\n'

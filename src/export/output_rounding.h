@@ -37,7 +37,6 @@ class OutputRounding {
   Context& context_;
   int64_t width_;
   Matrix products_;  // X^T X / tokens, damped, [in, in]
-  // X^T X / tokens, damped, [in, in]
 };
 
 }  // namespace zhiyin
