@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "base/utf8.h"
 #include "cli/stages.h"
 #include "cli/verb.h"
 
@@ -94,11 +95,20 @@ void print_style(const Scorecard& c) {
   std::cout << "\n\n";
 }
 
+// One line of at most so many bytes, its line breaks as " / ".
+std::string on_one_line(const std::string& text) {
+  constexpr size_t kMost = 240;
+  std::string line;
+  for (const char c : text) line += c == '\n' ? std::string(" / ") : std::string(1, c);
+  return printable(line, kMost) + (line.size() > kMost ? " …" : "");
+}
+
 void print_answers(const char* what, const std::vector<ScoredAnswer>& answers) {
   if (answers.empty()) return;
   std::cout << '\n' << what << '\n';
   for (const ScoredAnswer& a : answers) {
-    std::cout << "  ? " << a.question << "\n  > " << a.answer << "\n    (" << a.why << ")\n";
+    std::cout << "  ? " << on_one_line(a.question) << "\n  > " << on_one_line(a.answer) << "  ("
+              << a.why << ")\n";
   }
 }
 

@@ -102,7 +102,7 @@ TEST(GgufFields, ScoresOfMergesSplitAsSentencePieceDoes) {
                         std::string(piece.substr(cut))});
     }
   }
-  std::ranges::stable_sort(merges, [](const Merge& a, const Merge& b) {
+  std::ranges::sort(merges, [](const Merge& a, const Merge& b) {
     return std::tuple(-a.score, a.left, a.right) < std::tuple(-b.score, b.left, b.right);
   });
   spec.model = TokenizerModel::kBpe;
