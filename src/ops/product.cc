@@ -130,7 +130,9 @@ void for_strips(Context& context, int64_t strips, int64_t rows, const Body& body
   const int64_t threads = context.pool().threads();
   int64_t parts = 1;
   if (strips < 2 * threads) parts = std::clamp<int64_t>(rows / 32, 1, 2 * threads);
-  const int64_t part = (rows + parts - 1) / parts;
+  // Kernels compute rows in groups, and a row's rounding depends on its group: groups must be the
+  // same whatever the number of threads.
+  const int64_t part = round_up((rows + parts - 1) / parts, 32);
   context.pool().parallel_for(strips * parts, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t first = i % parts * part;

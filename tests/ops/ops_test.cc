@@ -250,5 +250,34 @@ TEST(Ops, FusedLossEqualsThatOfLogits) {
               cross_entropy(linear(x, head), labels).item(), 1e-2);
 }
 
+// What a row of a product is rounded to may not depend on how rows are shared out, or a run of
+// training would end with other bytes on another number of threads.
+TEST(Ops, ProductsDoNotDependOnTheNumberOfThreads) {
+  constexpr int64_t kOut = 192, kIn = 576, kRows = 103;
+  const auto values_on = [&](int threads, Format format, bool prepared) {
+    Context context({.threads = threads});
+    const std::vector<float> weights = random_values(kOut * kIn, 3);
+    const Matrix m = Weight::packed_from(context, "w", format, kOut, kIn, weights.data());
+    if (prepared) m.weight().prepare(context);
+    const Tensor x = Tensor::parameter(context, {kRows, kIn}, random_values(kRows * kIn, 4));
+    Tape tape;
+    tape.watch(x);
+    const Tensor y = linear(x, m);
+    std::vector<float> all = y.to_vector();
+    const std::vector<float> dx = tape.backward(y, y.with_id(0)).of(x).to_vector();
+    all.insert(all.end(), dx.begin(), dx.end());
+    return all;
+  };
+  for (const Format format : {Format::kQ4_0, Format::kQ8_0, Format::kF32, Format::kBF16}) {
+    for (const bool prepared : {false, true}) {
+      const std::vector<float> one = values_on(1, format, prepared);
+      for (const int threads : {2, 3, 8}) {
+        EXPECT_TRUE(values_on(threads, format, prepared) == one)
+            << format_info(format).name << " on " << threads << " threads";
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace zhiyin
