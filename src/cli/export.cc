@@ -200,7 +200,8 @@ void add_export(CLI::App& program) {
   verb->add_option("--out", o->job.out, tr("Folder for the files", "输出文件夹"))->required();
   verb->add_option("--type", o->job.types,
                    tr("Q4_K_M, Q8_0, …; several may be given. Default: Q8_0 and Q4_K_M",
-                      "Q4_K_M、Q8_0……；可给多个。默认 Q8_0 和 Q4_K_M"));
+                      "Q4_K_M、Q8_0……；可给多个。默认 Q8_0 和 Q4_K_M"))
+      ->allow_extra_args(false);  // or it would take the run that follows
   verb->add_option("--name", o->job.name, tr("Name of the model", "模型名字"));
   verb->add_option("--base", o->job.base,
                    tr("The base, where the adapter names another place", "基础模型"));

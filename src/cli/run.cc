@@ -132,7 +132,8 @@ void add_run(CLI::App& program) {
                    tr("Longest answer; -1: until it stops", "回答的最大长度；-1：直到停止"));
   verb->add_option("--ctx", o->ctx,
                    tr("Context; 0: as much as the model and memory allow", "上下文长度；0：自动"));
-  verb->add_option("--stop", o->stop, tr("A text that ends the answer", "遇到即停的文本"));
+  verb->add_option("--stop", o->stop, tr("A text that ends the answer", "遇到即停的文本"))
+      ->allow_extra_args(false);  // or it would take the question that follows
   verb->add_option(
       "--stickers", o->stickers,
       tr("Catalogue of [[names]] to show as pictures (stickers.json beside the model "

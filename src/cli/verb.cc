@@ -60,9 +60,10 @@ void add_model_flags(CLI::App& verb, std::string& model, OpenOptions& open) {
   verb.add_option("--cache-type", open.cache_type,
                   tr("Keys and values as f32, f16 or q8_0", "键值缓存类型：f32、f16 或 q8_0"))
       ->check(CLI::IsMember({"f32", "f16", "q8_0"}));
-  verb.add_option(
-      "--adapter", open.adapters,
-      tr("A LoRA adapter to put on the model (may be repeated)", "加载的 LoRA 适配器（可重复）"));
+  verb.add_option("--adapter", open.adapters,
+                  tr("A LoRA adapter to put on the model (may be repeated)",
+                     "加载的 LoRA 适配器（可重复）"))
+      ->allow_extra_args(false);  // or it would take the question that follows
 }
 
 void with_interrupt(void (*interrupt)(), const std::function<void()>& work) {

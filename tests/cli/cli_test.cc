@@ -22,9 +22,9 @@ Outcome zhiyin(const std::string& arguments) { return testing::run_zhiyin(argume
 std::string model(const char* name) { return testing::data_path(std::string("models/") + name); }
 
 TEST(Cli, EveryVerbExplainsItselfWithAnExample) {
-  for (const char* verb :
-       {"run", "tokenize", "template", "eval", "inspect", "bench", "doctor", "chats import",
-        "chats identity", "chats people", "chats show", "chats explain", "export", "quantize"}) {
+  for (const char* verb : {"run", "tokenize", "template", "eval", "inspect", "bench", "doctor",
+                           "chats import", "chats identity", "chats people", "chats show",
+                           "chats explain", "export", "quantize", "merge", "adapter", "score"}) {
     const Outcome help = zhiyin(std::string(verb) + " --help");
     EXPECT_EQ(help.code, 0) << verb;
     EXPECT_THAT(help.out, HasSubstr("Example:\n  zhiyin ")) << verb;
@@ -54,6 +54,10 @@ TEST(Cli, ErrorsAreOneLineAndACode) {
       {"run " + (model("qwen2/model")) + " hello", 4, "tokenizer"},
       {"eval " + model("qwen2/model"), 2, "--text-file"},
       {"quantize a b --type Q9", 2, "Q4_K_M"},
+      {"quantize " + model("qwen2/model") + " --type F16", 2, "--preview"},
+      {"run --adapter no-such-adapter " + model("qwen2/model") + " hello", 3, "no-such-adapter"},
+      {"adapter " + model("qwen2/model") + " --out " + (folder / "x.gguf"), 2, "no LoRA adapter"},
+      {"merge " + model("qwen2/model") + " --out " + (folder / "m") + " --type Q4_K_M", 2, ".gguf"},
       {"chats import " + (folder / "none.csv") + " --out " + (folder / "data"), 3, "none.csv"},
       {"chats show " + (folder / "empty"), 3, "ledger.db"},
   };
