@@ -8,6 +8,20 @@ namespace zhiyin {
 namespace {
 
 thread_local Tape* current_tape = nullptr;
+// Set while remat() computes a block whose way back will compute it again.
+thread_local bool will_be_repeated = false;
+
+// For a scope.
+class Repeated {
+ public:
+  Repeated() : before_(will_be_repeated) { will_be_repeated = true; }
+  ~Repeated() { will_be_repeated = before_; }
+  Repeated(const Repeated&) = delete;
+  Repeated& operator=(const Repeated&) = delete;
+
+ private:
+  bool before_;
+};
 
 Tensor sum(const Tensor& a, const Tensor& b) {
   check(a.shape() == b.shape(), ErrorCode::kFailed, "gradient: ", a.shape().text(),
@@ -97,6 +111,8 @@ bool recording(std::initializer_list<const Tensor*> inputs) {
          });
 }
 
+bool training() { return current_tape != nullptr || will_be_repeated; }
+
 Tensor track(const char* operation, const Tensor& y, std::initializer_list<const Tensor*> inputs,
              Backward backward) {
   if (!recording(inputs)) return y;
@@ -113,12 +129,13 @@ Tensor remat(const Tensor& x, const std::function<Tensor(const Tensor&)>& block)
   Tensor y;
   {
     const NoTape quiet;
+    const Repeated repeated;
     y = block(x);
   }
   const ValueId output = new_value_id();
   // Everything the outer tape watches by now may be read inside the block.
   auto backward_into = [input = x, block, watched = outer->watched()](const Tensor& dy,
-                                                                  Gradients& gradients) {
+                                                                      Gradients& gradients) {
     Tape inner;
     for (const ValueId id : watched) inner.watch(id);
     const Tensor again = block(input);

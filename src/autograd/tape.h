@@ -94,6 +94,11 @@ class NoTape {
 // Whether an operation on these inputs must record.
 bool recording(std::initializer_list<const Tensor*> inputs);
 
+// Whether a gradient may be asked for what is computed now: with a tape, and inside a block of
+// remat(), which has none at first. Operations that are faster without a gradient at the price of
+// accuracy must not be, or the block would give something else the second time.
+bool training();
+
 // y as an operation's result: where recording(inputs), with an id and its way back.
 Tensor track(const char* operation, const Tensor& y, std::initializer_list<const Tensor*> inputs,
              Backward backward);

@@ -55,8 +55,8 @@ class QuantizedRows {
 constexpr int64_t kFineRows = 2;
 
 // Whether x . m goes through the integer product.
-bool use_integers(Context& context, const Matrix& m, int64_t rows, bool recorded) {
-  if (recorded || context.precision() != Precision::kFast || !m.frozen()) return false;
+bool use_integers(Context& context, const Matrix& m, int64_t rows) {
+  if (training() || context.precision() != Precision::kFast || !m.frozen()) return false;
   if (m.weight().packed() == nullptr) return false;
   constexpr int64_t kManyRows = 16;
   return rows < kManyRows || !context.kernels().prefill_in_bf16;
@@ -79,8 +79,7 @@ void multiply_integers(Context& context, const RowsView& x,
   // rows each share rearranges them anew, so there are fewer.
   const int64_t shares_a_thread = x.rows > 4 ? 3 : 8;
   const int64_t grain = std::max<int64_t>(
-      4 * kPackRows,
-      total / (context.pool().threads() * shares_a_thread) / kPackRows * kPackRows);
+      4 * kPackRows, total / (context.pool().threads() * shares_a_thread) / kPackRows * kPackRows);
   std::vector<Share> shares;
   for (size_t i = 0; i < operands.size(); ++i) {
     const int64_t rows = operands[i]->matrix->rows();
@@ -172,8 +171,7 @@ std::vector<Tensor> linear_many(const Tensor& x, std::span<const LinearOperand> 
           m.shape().text());
     Tensor y = Tensor::empty(context, x.shape().with_last(m.rows()));
     outputs.push_back(y);
-    const bool recorded = recording({&x, &m.tensor(), operand.bias});
-    if (use_integers(context, m, rows.rows, recorded)) {
+    if (use_integers(context, m, rows.rows)) {
       integer_operands.push_back(&operand);
       integer_outputs.push_back(y);
     } else {
