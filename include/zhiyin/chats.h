@@ -62,7 +62,7 @@ struct ChatRows {
 ChatRows chat_rows(const std::string& folder, int64_t from, int64_t count);
 
 // A message of the export, and the row it went into or the reason it is in none.
-struct ChatMessage {
+struct ExplainedMessage {
   int64_t id;
   std::string place;  // file:line
   std::string time, sender, kind, text, quote;
@@ -71,7 +71,7 @@ struct ChatMessage {
 };
 struct ChatExplanation {
   ChatRow row;
-  std::vector<ChatMessage> messages;  // in order, with some neighbours before and behind
+  std::vector<ExplainedMessage> messages;  // in order, with some neighbours before and behind
 };
 // Throws kNotFound where there is no such row.
 ChatExplanation explain_chat_row(const std::string& folder, int64_t row);

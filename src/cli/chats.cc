@@ -117,7 +117,7 @@ void run_explain(const Options& o) {
   if (o.json) {
     nlohmann::ordered_json json = row_json(found.row);
     json["sources"] = nlohmann::ordered_json::array();
-    for (const ChatMessage& m : found.messages) {
+    for (const ExplainedMessage& m : found.messages) {
       nlohmann::ordered_json source = {{"id", m.id},         {"place", m.place}, {"time", m.time},
                                        {"sender", m.sender}, {"kind", m.kind},   {"text", m.text}};
       if (!m.quote.empty()) source["quote"] = m.quote;
@@ -131,7 +131,7 @@ void run_explain(const Options& o) {
   print_row(found.row);
   std::cout << tr("\nmade of these messages (+), with what was left out (-) and why:\n",
                   "\n来自这些消息（+），以及被略去的（-）和原因：\n");
-  for (const ChatMessage& m : found.messages) {
+  for (const ExplainedMessage& m : found.messages) {
     std::cout << (m.row == found.row.id ? "  + "
                   : m.row > 0           ? "    "
                                         : "  - ")
