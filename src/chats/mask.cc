@@ -198,7 +198,7 @@ std::string Masker::mask(std::string_view text) {
     std::string masked;
     size_t copied = 0;
     for (size_t at = 0; at < out.size();) {
-      const Span span = rule.regex.find(out, at);
+      const TextSpan span = rule.regex.find(out, at);
       if (span.begin == kNoMatch) break;
       at = span.end;
       const size_t begin = rule.address ? address_begin(out, span.begin, copied) : span.begin;

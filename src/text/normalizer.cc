@@ -101,7 +101,7 @@ std::string replace_regex(const Regex& regex, const NormalizerStep& spec, std::s
   std::string out;
   size_t at = 0;
   for (;;) {
-    const Span match = regex.find(text, at);
+    const TextSpan match = regex.find(text, at);
     out += text.substr(at, match.begin == kNoMatch ? match.begin : match.begin - at);
     if (match.begin == kNoMatch) return out;
     out += spec.content;

@@ -9,7 +9,7 @@ constexpr size_t kBatchWords = 2048;
 constexpr std::string_view kMetaspace = "\u2581";  // ▁
 
 struct Piece {
-  Span span;
+  TextSpan span;
   bool matched;
 };
 
@@ -18,7 +18,7 @@ template <typename Emit>
 void for_each_piece(const Matcher& matcher, std::string_view text, bool invert, Emit emit) {
   size_t at = 0;
   while (at < text.size()) {
-    Span match = matcher.find(text, at);
+    TextSpan match = matcher.find(text, at);
     if (match.begin == kNoMatch) match = {text.size(), text.size()};
     if (match.begin > at) emit(Piece{{at, match.begin}, invert});
     if (match.end > match.begin) emit(Piece{match, !invert});
@@ -58,7 +58,7 @@ size_t PreTokenizer::split(std::string_view text, size_t from, bool first, Words
   if (single) {  // the way of nearly all models, and the hot one
     const Matcher& matcher = steps_[0].matcher[0];
     while (from < text.size() && words.spans.size() < kBatchWords) {
-      const Span match = matcher.find(text, from);
+      const TextSpan match = matcher.find(text, from);
       const size_t begin = match.begin == kNoMatch ? text.size() : match.begin;
       if (begin > from) words.spans.push_back({from, begin});
       if (match.begin == kNoMatch) return text.size();
@@ -78,12 +78,12 @@ size_t PreTokenizer::split(std::string_view text, size_t from, bool first, Words
 void PreTokenizer::cut(const Step& step, Words& words) const {
   std::swap(words.previous, words.spans);
   words.spans.clear();
-  for (const Span& word : words.previous) {
+  for (const TextSpan& word : words.previous) {
     const size_t first_of_word = words.spans.size();
     bool previous_matched = false;
     bool pending = false;  // kMergedWithNext: a match waits for what follows it
     const auto emit = [&](Piece piece) {
-      const Span span = {word.begin + piece.span.begin, word.begin + piece.span.end};
+      const TextSpan span = {word.begin + piece.span.begin, word.begin + piece.span.end};
       bool joins = false;
       switch (step.spec.behavior) {
         case SplitBehavior::kRemoved:
@@ -121,7 +121,7 @@ void PreTokenizer::rewrite(const Step& step, bool first, Words& words) const {
   std::string& out =
       words.text.data() == words.buffers[0].data() ? words.buffers[1] : words.buffers[0];
   out.clear();
-  for (Span& span : words.spans) {
+  for (TextSpan& span : words.spans) {
     const std::string_view word = words.text.substr(span.begin, span.end - span.begin);
     const size_t begin = out.size();
     if (step.spec.kind == Kind::kPrependSpace) {

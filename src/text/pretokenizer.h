@@ -15,7 +15,7 @@ namespace zhiyin {
 class Matcher {
  public:
   explicit Matcher(const std::string& given);
-  Span find(std::string_view text, size_t from) const {
+  TextSpan find(std::string_view text, size_t from) const {
     return scanner_ != nullptr ? scanner_(text, from) : regex_.front().find(text, from);
   }
 
@@ -27,9 +27,9 @@ class Matcher {
 // Words of one text; the views are into text or into the text that was split.
 struct Words {
   std::string_view text;
-  std::vector<Span> spans;
+  std::vector<TextSpan> spans;
   std::string buffers[2];  // where steps that change the text write
-  std::vector<Span> previous;
+  std::vector<TextSpan> previous;
 };
 
 class PreTokenizer {

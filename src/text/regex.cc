@@ -43,7 +43,7 @@ class Matching {
   Matching& operator=(const Matching&) = delete;
 
   // PCRE2's result code.
-  int run(const pcre2_code* code, std::string_view text, size_t from, Span& match) {
+  int run(const pcre2_code* code, std::string_view text, size_t from, TextSpan& match) {
     const int count = pcre2_match(code, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(),
                                   from, PCRE2_NOTEMPTY, data_, context_);
     const PCRE2_SIZE* const offsets = pcre2_get_ovector_pointer(data_);
@@ -97,9 +97,9 @@ std::string Regex::escape(std::string_view text) {
   return out;
 }
 
-Span Regex::find(std::string_view text, size_t from) const {
+TextSpan Regex::find(std::string_view text, size_t from) const {
   thread_local Matching matching;
-  Span match = {kNoMatch, kNoMatch};
+  TextSpan match = {kNoMatch, kNoMatch};
   const int code = matching.run(compiled_->code, text, from, match);
   check(code >= 0 || code == PCRE2_ERROR_NOMATCH, ErrorCode::kFailed, "regular expression ",
         pattern_, " at byte ", from, " of the text: ", message(code));

@@ -27,7 +27,7 @@ class Regex {
 
   // The first non-empty match at or after from; begin == kNoMatch where there is none. Throws
   // kFailed when the pattern needs more backtracking than any sane tokenizer does.
-  Span find(std::string_view text, size_t from) const;
+  TextSpan find(std::string_view text, size_t from) const;
 
  private:
   struct Compiled;

@@ -63,7 +63,7 @@ const char kMetaspaceWords[] = "\u2581+[^\u2581]*|[^\u2581]+";
 
 namespace {
 
-constexpr Span kNone = {kNoMatch, kNoMatch};
+constexpr TextSpan kNone = {kNoMatch, kNoMatch};
 
 struct Char {
   char32_t code_point;
@@ -167,7 +167,7 @@ size_t spaces(const Reader& reader, size_t i, bool newline_arm) {
   return end == reader.size() || last == i ? end : last;
 }
 
-Span scan_gpt2(std::string_view text, size_t i) {
+TextSpan scan_gpt2(std::string_view text, size_t i) {
   const Reader reader(text);
   if (i >= text.size()) return kNone;
   if (const size_t end = contraction<false>(reader, i); end > i) return {i, end};
@@ -184,7 +184,7 @@ Span scan_gpt2(std::string_view text, size_t i) {
 // that is no line break, letter or number, numbers of at most so many digits, symbols with the line
 // breaks behind them, spaces.
 template <int kMaxDigits, bool kMarksAreLetters, bool kNewlinesAfterSymbols>
-Span scan_gpt4(std::string_view text, size_t i) {
+TextSpan scan_gpt4(std::string_view text, size_t i) {
   const Reader reader(text);
   const auto in_word = [](Char c) {
     return kMarksAreLetters ? is_letter_or_mark(c) : is_letter(c);
@@ -220,13 +220,13 @@ size_t upper_then_lower(const Reader& reader, size_t i) {
 }
 
 template <int kMaxDigits, bool kContractions, bool kSlashAfterSymbols>
-Span scan_gpt4o(std::string_view text, size_t i) {
+TextSpan scan_gpt4o(std::string_view text, size_t i) {
   const Reader reader(text);
   if (i >= text.size()) return kNone;
   const Char first = reader.at(i);
   const bool takes_prefix = !is_newline(first) && !is_letter(first) && !is_number(first);
   const auto word = [&](size_t end) {
-    return Span{i, kContractions ? contraction<true>(reader, end) : end};
+    return TextSpan{i, kContractions ? contraction<true>(reader, end) : end};
   };
   const size_t second = i + first.length;
   if (takes_prefix) {
@@ -250,7 +250,7 @@ Span scan_gpt4o(std::string_view text, size_t i) {
 }
 
 // DeepSeek-V3's third pattern. It does not match everything: digits and controls fall through.
-Span scan_deepseek_v3(std::string_view text, size_t from) {
+TextSpan scan_deepseek_v3(std::string_view text, size_t from) {
   const Reader reader(text);
   Char first{};
   for (size_t i = from; i < text.size(); i += first.length) {
@@ -277,7 +277,7 @@ Span scan_deepseek_v3(std::string_view text, size_t from) {
 
 // An optional leading space (\s?) and then one to kMax characters that satisfy the condition.
 template <auto kCondition, bool kLeadingSpace, size_t kMax>
-Span scan_run(std::string_view text, size_t from) {
+TextSpan scan_run(std::string_view text, size_t from) {
   const Reader reader(text);
   Char first{};
   for (size_t i = from; i < text.size(); i += first.length) {
@@ -292,7 +292,7 @@ Span scan_run(std::string_view text, size_t from) {
   return kNone;
 }
 
-Span scan_trailing_space(std::string_view text, size_t from) {
+TextSpan scan_trailing_space(std::string_view text, size_t from) {
   const Reader reader(text);
   size_t begin = from;
   Char c{};
@@ -300,22 +300,22 @@ Span scan_trailing_space(std::string_view text, size_t from) {
     c = reader.at(i);
     if (!is_space(c)) begin = i + c.length;
   }
-  return begin < text.size() ? Span{begin, text.size()} : kNone;
+  return begin < text.size() ? TextSpan{begin, text.size()} : kNone;
 }
 
-Span scan_lines(std::string_view text, size_t i) {
+TextSpan scan_lines(std::string_view text, size_t i) {
   if (i >= text.size()) return kNone;
   const size_t end = text[i] == '\n' ? text.find_first_not_of('\n', i) : text.find('\n', i);
   return {i, std::min(end, text.size())};
 }
 
-Span scan_metaspace(std::string_view text, size_t from) {
+TextSpan scan_metaspace(std::string_view text, size_t from) {
   const size_t begin = text.find(pattern::kMetaspace, from);
-  return begin == std::string_view::npos ? kNone : Span{begin, begin + 3};
+  return begin == std::string_view::npos ? kNone : TextSpan{begin, begin + 3};
 }
 
 // ▁▁word
-Span scan_metaspace_word(std::string_view text, size_t i) {
+TextSpan scan_metaspace_word(std::string_view text, size_t i) {
   if (i >= text.size()) return kNone;
   size_t body = i;
   while (text.substr(body, 3) == pattern::kMetaspace) body += 3;

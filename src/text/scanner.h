@@ -9,17 +9,17 @@
 namespace zhiyin {
 
 // A part of a text, in bytes.
-struct Span {
+struct TextSpan {
   size_t begin = 0;
   size_t end = 0;
-  bool operator==(const Span&) const = default;
+  bool operator==(const TextSpan&) const = default;
 };
 
 inline constexpr size_t kNoMatch = static_cast<size_t>(-1);
 
 // The first non-empty match at or after from; begin == kNoMatch where there is none. Ill-formed
 // bytes belong to no class.
-using Scanner = Span (*)(std::string_view text, size_t from);
+using Scanner = TextSpan (*)(std::string_view text, size_t from);
 
 // The scanner for a pattern written exactly so, or null.
 Scanner find_scanner(std::string_view pattern);

@@ -236,7 +236,7 @@ void Tokenizer::encode_normalized(std::string_view text, bool first, Scratch& sc
   for (size_t at = 0; at < text.size();) {
     at = parts_->pre_tokenizer.split(text, at, first, scratch.words);
     const std::string_view words = scratch.words.text;
-    for (const Span& span : scratch.words.spans) {
+    for (const TextSpan& span : scratch.words.spans) {
       const size_t size = span.end - span.begin;
       if (size > WordCache::kMaxBytes) {
         parts_->model->encode(words.substr(span.begin, size), scratch.word, out);

@@ -16,7 +16,7 @@ namespace {
 std::vector<std::string> matches(std::string_view text, const auto& find) {
   std::vector<std::string> found;
   for (size_t at = 0; at < text.size();) {
-    const Span match = find(text, at);
+    const TextSpan match = find(text, at);
     if (match.begin == kNoMatch) break;
     found.push_back(cat(match.begin, ":", text.substr(match.begin, match.end - match.begin)));
     at = match.end;
@@ -92,7 +92,7 @@ TEST(Scanner, SplitsAsDocumented) {
   const auto words = [](const char* pattern, std::string_view text) {
     std::string joined;
     for (size_t at = 0; at < text.size();) {
-      const Span match = find_scanner(pattern)(text, at);
+      const TextSpan match = find_scanner(pattern)(text, at);
       joined += cat("[", text.substr(match.begin, match.end - match.begin), "]");
       at = match.end;
     }
@@ -113,7 +113,7 @@ TEST(Scanner, IllFormedBytesAreWordsLikeAnyOther) {
          {"\xFF\xFE", "a\xE4\xB8", "\x80 b", "\xF0\x9F\x98", "\xC3("}) {
       size_t at = 0;
       while (at < text.size()) {
-        const Span match = scanner(text, at);
+        const TextSpan match = scanner(text, at);
         if (match.begin == kNoMatch) break;
         ASSERT_GE(match.begin, at);
         ASSERT_GT(match.end, match.begin);
@@ -142,12 +142,12 @@ TEST(Regex, StopsCatastrophicBacktracking) {
 TEST(Regex, TakesLongWordsOfNestedRepetitions) {
   const Regex regex(R"([^\r\n\p{L}\p{N}]?(?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+|\p{N})");
   const std::string word(100'000, 'a');
-  EXPECT_EQ(regex.find(word, 0), (Span{0, word.size()}));
+  EXPECT_EQ(regex.find(word, 0), (TextSpan{0, word.size()}));
 }
 
 TEST(Regex, EscapedTextMatchesItself) {
   const std::string text = "a.b*c[d]{2}\\|▁ ^$()";
-  EXPECT_EQ(Regex(Regex::escape(text)).find("xx" + text, 0), (Span{2, 2 + text.size()}));
+  EXPECT_EQ(Regex(Regex::escape(text)).find("xx" + text, 0), (TextSpan{2, 2 + text.size()}));
 }
 
 }  // namespace
