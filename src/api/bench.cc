@@ -79,8 +79,7 @@ int64_t weight_elements(const CausalLm& model) {
 }  // namespace
 
 MachineLimits measure_limits(const OpenOptions& open) {
-  const KernelTable& kernels =
-      open.isa.empty() ? best_kernel_table() : kernel_table_named(open.isa.c_str());
+  const KernelTable& kernels = kernels_of(open);
   Context context({.threads = open.threads, .kernels = &kernels});
   const Isa isa = kernels.isa;
   MachineLimits limits;

@@ -34,6 +34,7 @@ GenerateRequest ask(const std::string& question) {
   request.messages = nlohmann::json::array({{{"role", "user"}, {"content", question}}}).dump();
   return request;
 }
+
 class Exporter {
  public:
   Exporter(const ExportOptions& options, const ExportProgress& progress)
@@ -41,9 +42,7 @@ class Exporter {
     // A run of finetuning_type: full leaves a model instead of an adapter.
     if (is_lora_adapter(options.run)) {
       adapter_ = read_lora_adapter(options.run);
-      base_name_ = options.base.empty() ? adapter_->base_model : options.base;
-      check(!base_name_.empty(), ErrorCode::kUsage, options.run,
-            ": the adapter does not name its base model; give it with --base");
+      base_name_ = base_of(*adapter_, options.base, options.run);
     }
     base_ = open_model_files(base_name_, options.open.models_folder);
     base_.require_weights();

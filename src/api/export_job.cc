@@ -101,6 +101,13 @@ GgufExport ExportParts::job(Mix mix) const {
   return job;
 }
 
+std::string base_of(const LoraAdapter& adapter, const std::string& given, const std::string& path) {
+  const std::string base = given.empty() ? adapter.base_model : given;
+  check(!base.empty(), ErrorCode::kUsage, path,
+        ": the adapter does not name its base model; give it with --base");
+  return base;
+}
+
 void note_importance(const GgufExportResult& written, std::vector<std::string>& notes) {
   if (written.without_importance.empty()) return;
   notes.push_back(cat("the importance matrix has no entry for ", written.without_importance.size(),

@@ -29,6 +29,10 @@ class ExportParts {
   std::optional<Importance> importance_;
 };
 
+// The base model of the adapter at `path`: `given`, or else what the adapter names. Throws kUsage
+// where neither says.
+std::string base_of(const LoraAdapter& adapter, const std::string& given, const std::string& path);
+
 // A note where the importance matrix left out tensors.
 void note_importance(const GgufExportResult& written, std::vector<std::string>& notes);
 

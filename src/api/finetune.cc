@@ -166,7 +166,6 @@ struct Tuner::Impl {
     const std::string stickers = config.dataset_dir + "/stickers.json";
     if (file_exists(stickers)) write_file(path("stickers.json"), read_file(stickers));
     train(callbacks, result);
-    remove_leftovers(config.output_dir);  // of a process that was still dying at the start
     return result;
   }
 

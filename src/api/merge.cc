@@ -12,13 +12,6 @@ namespace {
 
 bool is_gguf_name(const std::string& path) { return path.ends_with(".gguf"); }
 
-std::string base_of(const LoraAdapter& adapter, const std::string& given, const std::string& path) {
-  const std::string base = given.empty() ? adapter.base_model : given;
-  check(!base.empty(), ErrorCode::kUsage, path,
-        ": the adapter does not name its base model; give it with --base");
-  return base;
-}
-
 // What is merged: a base with its adapter, or a model alone.
 struct Source {
   std::optional<LoraAdapter> adapter;

@@ -139,16 +139,19 @@ Model::Model(Model&&) noexcept = default;
 Model& Model::operator=(Model&&) noexcept = default;
 Model::~Model() = default;
 
+const KernelTable& kernels_of(const OpenOptions& options) {
+  return options.isa.empty() ? best_kernel_table() : kernel_table_named(options.isa.c_str());
+}
+
 Model Model::open(const std::string& path_or_name, const OpenOptions& options) {
   cache_type_of(options);
-  const KernelTable* kernels =
-      options.isa.empty() ? &best_kernel_table() : &kernel_table_named(options.isa.c_str());
+  const KernelTable& kernels = kernels_of(options);
   auto impl = std::make_unique<Impl>();
   impl->options = options;
   impl->files = open_model_files(path_or_name, options.models_folder);
   impl->context = std::make_unique<Context>(
       ContextOptions{.threads = options.threads,
-                     .kernels = kernels,
+                     .kernels = &kernels,
                      .precision = options.exact ? Precision::kExact : Precision::kFast});
   impl->tokenizer = tokenizer_of(impl->files);
   for (const std::string& adapter : options.adapters) {

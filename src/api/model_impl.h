@@ -42,6 +42,9 @@ struct Model::Impl {
 // The variables that transformers gives a template for its special tokens.
 void add_special_tokens(nlohmann::ordered_json& context, const Tokenizer& tokenizer);
 
+// The kernels that the options name, or the best this CPU runs.
+const KernelTable& kernels_of(const OpenOptions& options);
+
 // Bytes of memory that can be used without swapping.
 int64_t available_memory();
 

@@ -64,10 +64,11 @@ std::vector<Exchange> read_exchanges(const std::string& path) {
   return all;
 }
 
-// Spread over the list, so that the whole time of a chat is asked about.
-std::vector<Exchange> choose(const std::vector<Exchange>& all, int64_t count) {
+// Spread over the list, so that every kind of question and the whole time of a chat is asked about.
+template <typename Item>
+std::vector<Item> choose(const std::vector<Item>& all, int64_t count) {
   const auto n = std::min(all.size(), static_cast<size_t>(std::max<int64_t>(0, count)));
-  std::vector<Exchange> chosen;
+  std::vector<Item> chosen;
   for (size_t i = 0; i < n; ++i) chosen.push_back(all[i * all.size() / n]);
   return chosen;
 }
@@ -205,14 +206,8 @@ class Scorer {
   }
 
   void ask_identity() {
-    std::vector<chats::IdentityProbe> probes = chats::make_identity_pack(card_).probes;
-    if (static_cast<int64_t>(probes.size()) > options_.questions) {
-      // Spread, so that every kind of question is asked.
-      std::vector<chats::IdentityProbe> chosen;
-      const auto n = static_cast<size_t>(options_.questions);
-      for (size_t i = 0; i < n; ++i) chosen.push_back(probes[i * probes.size() / n]);
-      probes = std::move(chosen);
-    }
+    const std::vector<chats::IdentityProbe> probes =
+        choose(chats::make_identity_pack(card_).probes, options_.questions);
     each("identity", probes, [&](const chats::IdentityProbe& probe) {
       const std::string answer = note(probe.question, model_.ask(probe.question));
       ++result_.identity.asked;

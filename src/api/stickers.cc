@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "api/model_impl.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "chats/stickers.h"
@@ -35,7 +36,7 @@ Stickers Stickers::read(const std::string& path) {
 }
 
 Stickers Stickers::beside(const Model& model) {
-  const std::filesystem::path path = model.info().path;
+  const std::filesystem::path path = model.impl().files.path;
   const auto folder = std::filesystem::is_directory(path) ? path : path.parent_path();
   const std::string file = (folder / "stickers.json").string();
   return file_exists(file) ? read(file) : Stickers();

@@ -19,6 +19,12 @@ inline std::string_view trim_right(std::string_view text) {
 
 inline std::string_view trim(std::string_view text) { return trim_left(trim_right(text)); }
 
+// The first character behind a byte order mark and blanks; '\0' where there is none.
+inline char first_character(std::string_view text) {
+  const size_t at = text.find_first_not_of(" \t\r\n\xEF\xBB\xBF");
+  return at == std::string_view::npos ? '\0' : text[at];
+}
+
 inline std::string ascii_lower(std::string_view text) {
   std::string out(text);
   for (char& c : out) {

@@ -342,15 +342,12 @@ void read_html(const InputFile& file, const MessageSink& sink) {
 }
 
 bool recognises_json(std::string_view head) {
-  const size_t start = head.find_first_not_of(" \t\r\n\xEF\xBB\xBF");
-  if (start == std::string_view::npos || (head[start] != '[' && head[start] != '{')) return false;
-  return head.find("\"mapping\"") != std::string_view::npos;
+  const char first = first_character(head);
+  return (first == '[' || first == '{') && head.find("\"mapping\"") != std::string_view::npos;
 }
 
 bool recognises_html(std::string_view head) {
-  const size_t start = head.find_first_not_of(" \t\r\n\xEF\xBB\xBF");
-  return start != std::string_view::npos && head[start] == '<' &&
-         head.find("jsonData") != std::string_view::npos;
+  return first_character(head) == '<' && head.find("jsonData") != std::string_view::npos;
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "chats/dataset_layout.h"
 
 namespace zhiyin::chats {
 namespace {
@@ -40,15 +41,8 @@ DatasetInfo::DatasetInfo(const std::string& folder) : info_(Json::object()) {
 
 void DatasetInfo::add(const std::string& name, const std::string& file_name, DatasetKind kind) {
   Json& entry = info_[name];
-  entry = {{"file_name", file_name},
-           {"formatting", "sharegpt"},
-           {"columns", {{"messages", "messages"}}},
-           {"tags",
-            {{"role_tag", "role"},
-             {"content_tag", "content"},
-             {"user_tag", "user"},
-             {"assistant_tag", "assistant"},
-             {"system_tag", "system"}}}};
+  entry = {{"file_name", file_name}};
+  entry.update(openai_layout());
   if (kind == DatasetKind::kRows) return;
   entry["ranking"] = true;
   entry["columns"]["chosen"] = "chosen";

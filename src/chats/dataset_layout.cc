@@ -51,6 +51,17 @@ bool learn_flag(const Json& message, const std::string& where) {
 
 }  // namespace
 
+nlohmann::ordered_json openai_layout() {
+  return {{"formatting", "sharegpt"},
+          {"columns", {{"messages", "messages"}}},
+          {"tags",
+           {{"role_tag", "role"},
+            {"content_tag", "content"},
+            {"user_tag", "user"},
+            {"assistant_tag", "assistant"},
+            {"system_tag", "system"}}}};
+}
+
 DatasetLayout::DatasetLayout(const Json& entry)
     : alpaca_(!entry.is_object() || !entry.contains("formatting") ||
               entry["formatting"] == "alpaca"),
@@ -67,15 +78,9 @@ std::optional<DatasetLayout> DatasetLayout::guess(std::string_view head) {
     return DatasetLayout(Json{{"formatting", "sharegpt"}});
   }
   if (has_key(head, "messages", '[') && has_key(head, "role") && has_key(head, "content")) {
-    return DatasetLayout(Json{{"formatting", "sharegpt"},
-                              {"columns", {{"messages", "messages"}}},
-                              {"tags",
-                               {{"role_tag", "role"},
-                                {"content_tag", "content"},
-                                {"user_tag", "user"},
-                                {"assistant_tag", "assistant"},
-                                {"observation_tag", "tool"},
-                                {"system_tag", "system"}}}});
+    Json entry = openai_layout();
+    entry["tags"]["observation_tag"] = "tool";
+    return DatasetLayout(entry);
   }
   return std::nullopt;
 }

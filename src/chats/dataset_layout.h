@@ -11,6 +11,9 @@
 
 namespace zhiyin::chats {
 
+// What dataset_info.json says of rows of OpenAI messages.
+nlohmann::ordered_json openai_layout();
+
 class DatasetLayout {
  public:
   using Json = nlohmann::ordered_json;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "chats/ascii.h"
 #include "chats/civil_time.h"
 #include "chats/importer.h"
 #include "chats/json_objects.h"
@@ -234,8 +235,7 @@ class TelegramJson {
 void read(const InputFile& file, const MessageSink& sink) { TelegramJson(file, sink).read(); }
 
 bool recognises(std::string_view head) {
-  const size_t start = head.find_first_not_of(" \t\r\n\xEF\xBB\xBF");
-  if (start == std::string_view::npos || head[start] != '{') return false;
+  if (first_character(head) != '{') return false;
   const auto has = [&](std::string_view key) { return head.find(key) != std::string_view::npos; };
   return (has("\"messages\"") && has("\"date\"")) ||
          (has("\"personal_information\"") && has("\"user_id\""));

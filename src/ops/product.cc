@@ -34,7 +34,8 @@ bool use_bf16(const Context& context, const Matrix& m) {
          m.weight().format() != Format::kF32;
 }
 
-// The packed form to make panels from, or nullptr where the rows are to be read.
+// The packed form to make panels from, or nullptr where the rows are to be read. Where there is one
+// it is what stays in memory; the rows of a mapped file would come back beside it.
 const PackedWeight* packed_for_panels(const Context& context, const Matrix& m, bool bf16) {
   return bf16 && context.kernels().fast_packed_panels ? m.weight().packed() : nullptr;
 }
@@ -185,9 +186,7 @@ void multiply(Context& context, const RowsView& x, const Matrix& m, float* y, in
   Bf16Rows rounded;
   if (bf16) rounded = to_bf16(context, x);
   const PanelProduct product{kernels, x, bf16 ? &rounded : nullptr, y, y_stride};
-  // The packed form, where there is one, is what stays in memory; a mapped file would be read
-  // again.
-  const PackedWeight* packed = bf16 ? m.weight().packed() : nullptr;
+  const PackedWeight* packed = packed_for_panels(context, m, bf16);
   // Several strips a thread, so that threads end together.
   const int64_t all_panels = (m.rows() + kPanelCols - 1) / kPanelCols;
   const int64_t strip_cols =

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "export/modelfile.h"
+#include "harness/open_options.h"
 #include "harness/tiny_chat_model.h"
 #include "io/gguf.h"
 #include "io/lora_file.h"
@@ -23,12 +24,6 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using Json = nlohmann::ordered_json;
-
-OpenOptions one_thread() {
-  OpenOptions options;
-  options.threads = 1;
-  return options;
-}
 
 std::string error_of(const std::function<void()>& action) {
   try {

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "harness/open_options.h"
 #include "harness/tiny_chat_model.h"
 #include "zhiyin/generate.h"
 
@@ -56,9 +57,7 @@ TEST_F(StickersTest, TextInPiecesShowsTheSame) {
 
 TEST_F(StickersTest, WhatAModelWritesBetweenBracketsResolves) {
   write_tiny_chat_model(folder_ / "model");
-  OpenOptions options;
-  options.threads = 1;
-  Model model = Model::open(folder_ / "model", options);
+  Model model = Model::open(folder_ / "model", one_thread());
   EXPECT_TRUE(Stickers::beside(model).empty());
   write_file(folder_ / "model/stickers.json",
              R"({"k":{"name":"猫","url":"u"},"l":{"name":"猫猫","url":"v"}})");

@@ -8,6 +8,7 @@
 #include "api/tune_plan.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "harness/open_options.h"
 #include "harness/tiny_chat_model.h"
 #include "io/lora_file.h"
 #include "zhiyin/finetune.h"
@@ -18,17 +19,6 @@ namespace {
 using ::testing::Contains;
 using ::testing::HasSubstr;
 using Json = nlohmann::ordered_json;
-
-OpenOptions one_thread() {
-  OpenOptions options;
-  options.threads = 1;
-  return options;
-}
-OpenOptions exactly() {
-  OpenOptions options = one_thread();
-  options.exact = true;
-  return options;
-}
 
 class TuneRun : public ::testing::Test {
  protected:

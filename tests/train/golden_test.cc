@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "harness/paths.h"
 #include "io/safetensors.h"
+#include "train/golden_rows.h"
 #include "train/lora.h"
 #include "train/tiny_model.h"
 
@@ -18,20 +19,6 @@ using Json = nlohmann::json;
 const Json& golden() {
   static const Json json = Json::parse(read_file(data_path("lora/golden.json")));
   return json;
-}
-
-std::vector<TrainRow> rows_of(const Json& window) {
-  std::vector<TrainRow> rows;
-  for (const Json& row : window) {
-    rows.push_back({.ids = row.at("ids"), .labels = row.at("labels"), .weight = 1});
-  }
-  return rows;
-}
-
-std::vector<const TrainRow*> pointers(const std::vector<TrainRow>& rows) {
-  std::vector<const TrainRow*> all;
-  for (const TrainRow& row : rows) all.push_back(&row);
-  return all;
 }
 
 // sqrt(sum (got - wanted)^2 / sum wanted^2)

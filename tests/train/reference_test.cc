@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "io/load_weights.h"
 #include "io/safetensors.h"
+#include "train/golden_rows.h"
 #include "train/tiny_model.h"
 
 namespace zhiyin::testing {
@@ -23,17 +24,7 @@ const Json& golden() {
 // Window `index` of the golden run.
 std::vector<TrainRow> window_rows(size_t index) {
   static const Json windows = Json::parse(read_file(data_path("lora/golden.json"))).at("windows");
-  std::vector<TrainRow> rows;
-  for (const Json& row : windows.at(index)) {
-    rows.push_back({.ids = row.at("ids"), .labels = row.at("labels"), .weight = 1});
-  }
-  return rows;
-}
-
-std::vector<const TrainRow*> pointers(const std::vector<TrainRow>& rows) {
-  std::vector<const TrainRow*> all;
-  for (const TrainRow& row : rows) all.push_back(&row);
-  return all;
+  return rows_of(windows.at(index));
 }
 
 constexpr ContextOptions kExactly{.threads = 2, .kernels = nullptr, .precision = Precision::kExact};

@@ -28,35 +28,56 @@ ZY_INLINE void write_quad(__m512i codes, __m512 scale, __m512 min, uint16_t* pan
   _mm512_store_si512(panel + kPanelRow, interleave(w2, w3));
 }
 
-// One group of 16 rows from the unit at p, into its half of the panel.
+// Where the unit with column col (the first of a unit) of the group with row `row` begins.
 template <Format kFormat>
-void write_group(const uint8_t* p, int64_t depth, uint16_t* panel) {
+ZY_INLINE const uint8_t* unit_at(const PackedWeight& w, int64_t row, int64_t col) {
+  constexpr PackedLayout kLayout = packed_layout(kFormat);
+  constexpr int64_t kUnitBytes = head_bytes(kLayout) + kLayout.unit_blocks * block_bytes(kLayout);
+  return w.data + row / kPackRows * w.group_bytes +
+         col / (kLayout.unit_blocks * kQ8Block) * kUnitBytes;
+}
+
+// Calls visit(block, quads, scale, min) for `blocks` blocks of a group from the unit at p:
+// weight = scale[h] * code + min[h] for the columns of half h, row by row.
+template <Format kFormat, typename Visit>
+ZY_INLINE void for_blocks(const uint8_t* p, int64_t blocks, const Visit& visit) {
   constexpr PackedLayout kLayout = packed_layout(kFormat);
   constexpr int kHalves = halves_of(kLayout);
   constexpr int kScales = kLayout.unit_blocks * kHalves;
   alignas(64) RowFloats scale[kScales], min[kScales];
-  const int64_t blocks = depth / kQ8Block;
-  for (int64_t block = 0; block < blocks; block += kLayout.unit_blocks) {
+  for (int64_t first = 0; first < blocks; first += kLayout.unit_blocks) {
     unpack_head<Simd, kFormat>(p, scale, min);
     p += head_bytes(kLayout);
-    for (int k = 0; k < kLayout.unit_blocks && block + k < blocks; ++k) {
+    if constexpr (!kLayout.has_min) {
+      // The offset, a power of two, times the scale is exact.
+      const __m512 offset = _mm512_set1_ps(-static_cast<float>(kLayout.offset));
+      for (int i = 0; i < kScales; ++i) {
+        _mm512_store_ps(min[i], _mm512_mul_ps(_mm512_load_ps(scale[i]), offset));
+      }
+    }
+    for (int k = 0; k < kLayout.unit_blocks && first + k < blocks; ++k) {
       __m512i quads[8];
       unpack_codes<Simd, kFormat>(p, quads);
       p += block_bytes(kLayout);
-      for (int h = 0; h < 2; ++h) {
-        const int at = kHalves * k + h % kHalves;
-        const __m512 row_scale = _mm512_load_ps(scale[at]);
-        // The offset, a power of two or a sum of two, times the scale is exact.
-        __m512 row_min =
-            _mm512_mul_ps(row_scale, _mm512_set1_ps(-static_cast<float>(kLayout.offset)));
-        if constexpr (kLayout.has_min) row_min = _mm512_load_ps(min[at]);
-        for (int c = 0; c < 4; ++c) {
-          write_quad(quads[4 * h + c], row_scale, row_min, panel);
-          panel += 2 * kPanelRow;
-        }
-      }
+      const int at = kHalves * k, other = at + kHalves - 1;
+      const float* const scales[] = {scale[at], scale[other]};
+      const float* const mins[] = {min[at], min[other]};
+      visit(first + k, quads, scales, mins);
     }
   }
+}
+
+// One group of 16 rows from the unit at p, into its half of the panel.
+template <Format kFormat>
+void write_group(const uint8_t* p, int64_t depth, uint16_t* panel) {
+  for_blocks<kFormat>(
+      p, depth / kQ8Block,
+      [&](int64_t, const __m512i* quads, const float* const* scale, const float* const* min) {
+        for (int c = 0; c < 8; ++c) {
+          write_quad(quads[c], _mm512_load_ps(scale[c / 4]), _mm512_load_ps(min[c / 4]), panel);
+          panel += 2 * kPanelRow;
+        }
+      });
 }
 
 // The codes of a block's 16 rows and 32 columns, row after row.
@@ -88,71 +109,46 @@ ZY_INLINE __m512i row_pair(const BlockRows& block, int r, int h, const float* sc
 // Up to 16 rows from the unit at p; panels hold `depth` values of each column and begin with the
 // first of these rows.
 template <Format kFormat>
-void write_rows(const uint8_t* p, int rows, int64_t cols, int64_t depth, uint16_t* panels) {
-  constexpr PackedLayout kLayout = packed_layout(kFormat);
-  constexpr int kHalves = halves_of(kLayout);
-  constexpr int kScales = kLayout.unit_blocks * kHalves;
-  alignas(64) RowFloats scale[kScales], min[kScales];
-  const int64_t blocks = cols / kQ8Block;
-  for (int64_t first = 0; first < blocks; first += kLayout.unit_blocks) {
-    unpack_head<Simd, kFormat>(p, scale, min);
-    p += head_bytes(kLayout);
-    if constexpr (!kLayout.has_min) {
-      for (int i = 0; i < kScales; ++i) {
-        const __m512 offset = _mm512_set1_ps(-static_cast<float>(kLayout.offset));
-        _mm512_store_ps(min[i], _mm512_mul_ps(_mm512_load_ps(scale[i]), offset));
-      }
-    }
-    for (int k = 0; k < kLayout.unit_blocks && first + k < blocks; ++k) {
-      __m512i quads[8];
-      unpack_codes<Simd, kFormat>(p, quads);
-      p += block_bytes(kLayout);
-      BlockRows block;
-      transpose_block(quads, block);
-      uint16_t* panel = panels + (first + k) * depth * kPanelCols;
-      for (int r = 0; r < rows; r += 2) {
-        for (int h = 0; h < 2; ++h) {
-          const int at = kHalves * k + h % kHalves;
-          _mm512_store_si512(panel + r * kPanelCols + 32 * h,
-                             row_pair(block, r, h, scale[at], min[at]));
+void write_rows(const uint8_t* p, int64_t rows, int64_t cols, int64_t depth, uint16_t* panels) {
+  for_blocks<kFormat>(
+      p, cols / kQ8Block,
+      [&](int64_t block, const __m512i* quads, const float* const* scale, const float* const* min) {
+        BlockRows codes;
+        transpose_block(quads, codes);
+        uint16_t* panel = panels + block * depth * kPanelCols;
+        for (int r = 0; r < rows; r += 2) {
+          for (int h = 0; h < 2; ++h) {
+            _mm512_store_si512(panel + r * kPanelCols + 32 * h,
+                               row_pair(codes, r, h, scale[h], min[h]));
+          }
         }
-      }
-    }
-  }
+      });
 }
 
 }  // namespace
 
 void panels_from_packed_transposed(const PanelsFromPackedTransposedArgs& args) {
   for_packed_format(args.w.format, [&]<Format kFormat>() {
-    constexpr PackedLayout kLayout = packed_layout(kFormat);
-    constexpr int64_t kUnitBytes = head_bytes(kLayout) + kLayout.unit_blocks * block_bytes(kLayout);
     for (int64_t r = 0; r < args.depth; r += kPackRows) {
       const int64_t rows = args.depth - r < kPackRows ? args.depth - r : kPackRows;
-      write_rows<kFormat>(args.w.data + (args.row + r) / kPackRows * args.w.group_bytes +
-                              args.col / (kLayout.unit_blocks * kQ8Block) * kUnitBytes,
-                          static_cast<int>(rows), args.cols, args.depth,
-                          args.panels + r * kPanelCols);
+      write_rows<kFormat>(unit_at<kFormat>(args.w, args.row + r, args.col), rows, args.cols,
+                          args.depth, args.panels + r * kPanelCols);
     }
   });
 }
 
 void panel_from_packed(const PanelFromPackedArgs& args) {
   for_packed_format(args.w.format, [&]<Format kFormat>() {
-    constexpr PackedLayout kLayout = packed_layout(kFormat);
-    constexpr int64_t kUnitBytes = head_bytes(kLayout) + kLayout.unit_blocks * block_bytes(kLayout);
     for (int64_t half = 0; half < kPanelCols; half += kPackRows) {
       const int64_t row = args.row + half;
       uint16_t* panel = args.panel + 2 * half;
-      if (row >= args.w.rows) {
-        for (int64_t k = 0; k < args.depth; k += 2) {
-          _mm512_store_si512(panel + k * kPanelCols, _mm512_setzero_si512());
-        }
+      if (row < args.w.rows) {
+        write_group<kFormat>(unit_at<kFormat>(args.w, row, args.k), args.depth, panel);
         continue;
       }
-      write_group<kFormat>(args.w.data + row / kPackRows * args.w.group_bytes +
-                               args.k / (kLayout.unit_blocks * kQ8Block) * kUnitBytes,
-                           args.depth, panel);
+      for (int64_t k = 0; k < args.depth; k += 2) {
+        _mm512_store_si512(panel + k * kPanelCols, _mm512_setzero_si512());
+      }
     }
   });
 }
