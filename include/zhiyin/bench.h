@@ -9,15 +9,20 @@
 namespace zhiyin {
 
 struct BenchOptions {
+  int64_t context = 0;    // tokens in the cache before the prompt
   int64_t prefill = 512;  // tokens of the prompt
   int64_t decode = 64;    // tokens after it
+  int batch = 1;          // sequences decoded at once, each after its own context and prompt
   int repeat = 5;         // medians of this many runs
 };
 
 struct BenchResult {
+  // Tokens a second; decode's of all sequences together.
   double prefill_tps = 0, decode_tps = 0, load_s = 0;
-  int64_t decode_bytes = 0;  // weights and cache read for a token, on average
-  double memory_gbps = 0;    // measured, all threads reading
+  int64_t decode_bytes = 0;         // weights and cache read for a step of decoding, on average
+  int64_t cache_bytes = 0;          // of the keys and values at the end
+  int64_t peak_resident_bytes = 0;  // of the process; 0 where the system does not say
+  double memory_gbps = 0;           // measured, all threads reading
   double decode_share_of_memory_limit = 0;
   double peak_flops = 0;  // measured, of the instructions that prefill uses
   double prefill_share_of_peak = 0;

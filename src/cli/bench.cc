@@ -43,7 +43,7 @@ void run(const Options& o) {
     return;
   }
   check(!o.model.empty(), ErrorCode::kUsage, "bench: give a MODEL, or --limits");
-  Progress progress("bench", o.bench.repeat + 3);
+  Progress progress("bench", o.bench.repeat + (o.bench.context > 0 ? 4 : 3));
   int64_t stage = 0;
   const BenchResult r = bench(o.model, o.open, o.bench,
                               [&](const std::string& name) { progress.update(stage++, name); });
@@ -52,6 +52,8 @@ void run(const Options& o) {
                                         {"decode_tps", r.decode_tps},
                                         {"load_s", r.load_s},
                                         {"decode_bytes", r.decode_bytes},
+                                        {"cache_bytes", r.cache_bytes},
+                                        {"peak_resident_bytes", r.peak_resident_bytes},
                                         {"memory_gbps", r.memory_gbps},
                                         {"decode_share_of_memory_limit",
                                          r.decode_share_of_memory_limit},
@@ -65,9 +67,16 @@ void run(const Options& o) {
   std::printf("%s, %d threads, loaded in %.2f s\n", r.isa.c_str(), r.threads, r.load_s);
   std::printf("prefill %8.1f tokens/s  (%.0f %% of the measured peak of %.2f Top/s)\n",
               r.prefill_tps, 100 * r.prefill_share_of_peak, r.peak_flops / 1e12);
-  std::printf("decode  %8.1f tokens/s  (%.0f %% of what %.1f GB/s allow for %.0f MB a token)\n",
+  std::printf("decode  %8.1f tokens/s  (%.0f %% of what %.1f GB/s allow for %.0f MB a %s)\n",
               r.decode_tps, 100 * r.decode_share_of_memory_limit, r.memory_gbps,
-              static_cast<double>(r.decode_bytes) / 1e6);
+              static_cast<double>(r.decode_bytes) / 1e6, o.bench.batch > 1 ? "step" : "token");
+  if (o.bench.batch > 1) {
+    std::printf("        %8.1f tokens/s for each of %d sequences\n", r.decode_tps / o.bench.batch,
+                o.bench.batch);
+  }
+  std::printf("memory  %8.0f MB at most, %.0f MB of it keys and values\n",
+              static_cast<double>(r.peak_resident_bytes) / 1e6,
+              static_cast<double>(r.cache_bytes) / 1e6);
 }
 
 }  // namespace
@@ -82,6 +91,9 @@ void add_bench(CLI::App& program) {
   verb->get_option("MODEL")->required(false);  // --limits needs none
   verb->add_option("--prefill", o->bench.prefill, tr("Tokens of the prompt", "提示的词元数"));
   verb->add_option("--decode", o->bench.decode, tr("Tokens decoded after it", "之后解码的词元数"));
+  verb->add_option("--context", o->bench.context,
+                   tr("Tokens in the cache before the prompt", "提示之前缓存里已有的词元数"));
+  verb->add_option("--batch", o->bench.batch, tr("Sequences decoded at once", "同时解码的序列数"));
   verb->add_option("--repeat", o->bench.repeat, tr("Runs; medians are shown", "次数；显示中位数"));
   verb->add_flag("--limits", o->limits, tr("Only what the machine can do at best", "只测本机极限"));
   verb->add_flag("--json", o->json, tr("Print JSON", "输出 JSON"));

@@ -5,13 +5,10 @@
 #include <optional>
 
 #include "base/error.h"
+#include "generate/passes.h"
 
 namespace zhiyin {
 namespace {
-
-// Tokens of a prompt that go through the model at a time: enough to share the cost of unpacking
-// weights, few enough that activations stay small and a Ctrl-C is heard.
-constexpr size_t kPrefillTokens = 512;
 
 double milliseconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
@@ -33,14 +30,6 @@ size_t Session::known_prefix(std::span<const int32_t> tokens) const {
   return std::min(static_cast<size_t>(same.second - tokens.begin()), tokens.size() - 1);
 }
 
-Tensor Session::advance(std::span<const int32_t> tokens) {
-  Batch batch;
-  batch.add(tokens, cache_.length(sequence_), sequence_);
-  const Tensor hidden = model_.forward(batch, {.cache = &cache_, .on_hidden = {}});
-  tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
-  return model_.logits(hidden.slice(0, hidden.dim(0) - 1, hidden.dim(0)));
-}
-
 Tensor Session::prefill(std::span<const int32_t> tokens, const GenerateOptions& options) {
   check(!tokens.empty(), ErrorCode::kUsage, "the prompt is empty: there is no token to go on from");
   const auto count = static_cast<int64_t>(tokens.size());
@@ -50,13 +39,11 @@ Tensor Session::prefill(std::span<const int32_t> tokens, const GenerateOptions& 
   const size_t kept = known_prefix(tokens);
   cache_.truncate(sequence_, static_cast<int64_t>(kept));
   tokens_.resize(kept);
-  Tensor logits;
-  while (tokens_.size() < tokens.size()) {
-    const size_t done = tokens_.size();
-    logits = advance(tokens.subspan(done, std::min(kPrefillTokens, tokens.size() - done)));
-    if (options.on_prefill) options.on_prefill(static_cast<int64_t>(tokens_.size()), count);
-  }
-  return logits;
+  return prefill_sequence(model_, cache_, sequence_, tokens.subspan(kept), [&](int64_t done) {
+    const auto end = static_cast<ptrdiff_t>(kept) + done;
+    tokens_.assign(tokens.begin(), tokens.begin() + end);
+    if (options.on_prefill) options.on_prefill(end, count);
+  });
 }
 
 Generation Session::generate(std::span<const int32_t> prompt, Sampler& sampler,
@@ -86,7 +73,9 @@ Generation Session::generate(std::span<const int32_t> prompt, Sampler& sampler,
       }
       const bool last = options.max_tokens >= 0 && n + 1 == options.max_tokens;
       if (last || static_cast<int64_t>(tokens_.size()) >= max_tokens_) break;
-      logits = advance({&id, 1});
+      const NextToken next{sequence_, id};
+      logits = decode_sequences(model_, cache_, {&next, 1});
+      tokens_.push_back(id);
     }
   } catch (const Cancelled&) {
     // What a forward pass had begun is dropped; the tokens before it stay usable.

@@ -61,8 +61,6 @@ class Session {
   // How many of the tokens, from the first on, are in the cache and can stay there: not the last,
   // whose logits are wanted and not kept.
   size_t known_prefix(std::span<const int32_t> tokens) const;
-  // Logits after the last of the tokens, which are added to the cache.
-  Tensor advance(std::span<const int32_t> tokens);
 
   const CausalLm& model_;
   Context& context_;

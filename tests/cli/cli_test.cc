@@ -88,6 +88,22 @@ TEST(Cli, EvalWorksOnIdsAlone) {
   EXPECT_EQ(npy.size() % 64, (40 * 257 * 4) % 64);
 }
 
+// Each of three sequences ends with 70 + 4 + 2 tokens, which take two pages of the cache.
+TEST(Cli, BenchFillsAContextAndDecodesABatch) {
+  const Outcome outcome =
+      zhiyin("bench " + model("qwen2/model") +
+             " --context 70 --prefill 4 --decode 2 --batch 3 --repeat 1 --json");
+  ASSERT_EQ(outcome.code, 0) << outcome.error;
+  const auto json = nlohmann::json::parse(outcome.out);
+  EXPECT_GT(json.at("decode_tps").get<double>(), 0);
+  const auto info =
+      nlohmann::json::parse(zhiyin("inspect " + model("qwen2/model") + " --json").out);
+  EXPECT_EQ(json.at("cache_bytes"), 3 * 2 * 64 * info.at("kv_bytes_per_token").get<int64_t>());
+  const Outcome wrong = zhiyin("bench " + model("qwen2/model") + " --batch 0");
+  EXPECT_EQ(wrong.code, 2);
+  EXPECT_THAT(wrong.error, HasSubstr("--batch"));
+}
+
 TEST(Cli, InspectAndStats) {
   const Outcome outcome = zhiyin("inspect " + model("llama31/model") + " --json --tensors");
   ASSERT_EQ(outcome.code, 0) << outcome.error;

@@ -1,0 +1,28 @@
+// The forward passes of generation: a prompt in parts, and one token of each of several sequences.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+
+#include "models/task.h"
+
+namespace zhiyin {
+
+// Adds `tokens` to the end of a sequence of the cache and gives the logits after the last of them,
+// [vocabulary]. Long ones go through the model in parts; on_part hears after each how many are
+// done.
+Tensor prefill_sequence(const CausalLm& model, KvCache& cache, int sequence,
+                        std::span<const int32_t> tokens,
+                        const std::function<void(int64_t)>& on_part = {});
+
+// A sequence of the cache and the token to add to it.
+struct NextToken {
+  int sequence;
+  int32_t id;
+};
+// Adds one token to each of several different sequences and gives the logits after each, [tokens,
+// vocabulary]. The weights are read once for all of them.
+Tensor decode_sequences(const CausalLm& model, KvCache& cache, std::span<const NextToken> tokens);
+
+}  // namespace zhiyin
