@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
+#include "ops/cholesky.h"
 #include "ops/product.h"
 
 namespace zhiyin {
@@ -11,11 +13,20 @@ namespace {
 // Share of the mean of the diagonal that is added to it: what inputs never seen may do.
 constexpr float kDamping = 0.01f;
 constexpr int kMostSweeps = 6;
+// Columns whose push on the columns before them is summed up at once.
+constexpr int64_t kBand = 128;
 
 }  // namespace
 
+// Before a column is decided its error is what the codes of now leave; after, what the new code
+// leaves, and the columns before it answer for that.
+struct OutputRounding::Walk {
+  std::vector<RowCodes> rows;
+  Tensor errors;  // target - value, [rows, in], in the order of the walk
+};
+
 OutputRounding::OutputRounding(Context& context, const Tensor& inputs)
-    : context_(context), width_(inputs.dim(1)) {
+    : context_(context), width_(inputs.dim(1)), order_(static_cast<size_t>(width_)) {
   Tensor products = Tensor::empty(context, {width_, width_});
   Tensor copy;
   const RowsView rows = rows_view(inputs, copy);
@@ -30,10 +41,89 @@ OutputRounding::OutputRounding(Context& context, const Tensor& inputs)
   const float damping = kDamping * static_cast<float>(trace / static_cast<double>(width_)) + 1e-12f;
   for (int64_t i = 0; i < width_; ++i) products.row(i)[i] += damping;
   products_ = Matrix(products);
+
+  std::iota(order_.begin(), order_.end(), int64_t{0});
+  std::ranges::sort(order_, [&](int64_t a, int64_t b) {
+    const float x = products.row(a)[a], y = products.row(b)[b];
+    return x != y ? x < y : a < b;
+  });
+  Tensor ordered = Tensor::empty(context, {width_, width_});
+  context.pool().parallel_for(width_, 16, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const float* row = products.row(order_[static_cast<size_t>(i)]);
+      for (int64_t k = 0; k < width_; ++k) ordered.row(i)[k] = row[order_[static_cast<size_t>(k)]];
+    }
+  });
+  factor_ = cholesky_upper(context, ordered);
 }
 
 void OutputRounding::refine(Format format, uint8_t* packed, const float* targets,
                             int64_t rows) const {
+  const KernelTable& kernels = context_.kernels();
+  const int64_t bytes = row_bytes(format, width_);
+  Walk walk{.rows = std::vector<RowCodes>(static_cast<size_t>(rows)),
+            .errors = Tensor::empty(context_, {rows, width_})};
+  context_.pool().parallel_for(rows, 4, [&](int64_t begin, int64_t end) {
+    std::vector<float> values(static_cast<size_t>(width_));
+    for (int64_t i = begin; i < end; ++i) {
+      read_codes(format, packed + i * bytes, width_, walk.rows[static_cast<size_t>(i)]);
+      kernels.unpack(format, packed + i * bytes, values.data(), width_);
+      float* errors = walk.errors.row(i);
+      for (int64_t k = 0; k < width_; ++k) {
+        const int64_t column = order_[static_cast<size_t>(k)];
+        errors[k] = targets[i * width_ + column] - values[static_cast<size_t>(column)];
+      }
+    }
+  });
+  round_in_turn(walk);
+  context_.pool().parallel_for(rows, 4, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      write_codes(format, walk.rows[static_cast<size_t>(i)], packed + i * bytes, width_);
+    }
+  });
+  change_singly(format, packed, targets, rows);
+}
+
+void OutputRounding::round_in_turn(Walk& walk) const {
+  const int64_t rows = walk.errors.dim(0);
+  const int64_t bands = (width_ + kBand - 1) / kBand;
+  for (int64_t band = bands - 1; band >= 0; --band) {
+    const int64_t begin = band * kBand, end = std::min(width_, begin + kBand);
+    Tensor pushes = Tensor::zeros(context_, {rows, end - begin});
+    if (end < width_) {
+      const Matrix after(factor_.slice(0, begin, end).slice(1, end, width_));
+      multiply(context_, {walk.errors.data() + end, rows, width_ - end, width_}, after,
+               pushes.data(), end - begin);
+    }
+    context_.pool().parallel_for(rows, 4, [&](int64_t first, int64_t last) {
+      for (int64_t i = first; i < last; ++i) round_band(walk, pushes, begin, end, i);
+    });
+  }
+}
+
+// Columns [begin, end) of one row; pushes: what the errors behind them ask of each.
+void OutputRounding::round_band(Walk& walk, const Tensor& pushes, int64_t begin, int64_t end,
+                                int64_t row) const {
+  RowCodes& codes = walk.rows[static_cast<size_t>(row)];
+  float* errors = walk.errors.row(row);
+  for (int64_t k = end - 1; k >= begin; --k) {
+    const auto at = static_cast<size_t>(order_[static_cast<size_t>(k)]);
+    const float step = codes.steps[at];
+    if (step == 0) continue;
+    const float* u = factor_.row(k);
+    const float push =
+        pushes.row(row)[k - begin] + context_.kernels().dot(u + k + 1, errors + k + 1, end - k - 1);
+    const float wanted = std::rint((errors[k] + push / u[k]) / step);
+    const float change = std::clamp(wanted, static_cast<float>(codes.least - codes.codes[at]),
+                                    static_cast<float>(codes.most - codes.codes[at]));
+    codes.codes[at] = static_cast<int16_t>(codes.codes[at] + static_cast<int>(change));
+    errors[k] -= change * step;
+  }
+}
+
+// Greedy coordinate descent, as in adaptive rounding (Nagel et al. 2020).
+void OutputRounding::change_singly(Format format, uint8_t* packed, const float* targets,
+                                   int64_t rows) const {
   const KernelTable& kernels = context_.kernels();
   const int64_t bytes = row_bytes(format, width_);
   Tensor errors = Tensor::empty(context_, {rows, width_});
@@ -48,12 +138,12 @@ void OutputRounding::refine(Format format, uint8_t* packed, const float* targets
   context_.pool().parallel_for(rows, 1, [&](int64_t begin, int64_t end) {
     RowCodes row;
     for (int64_t i = begin; i < end; ++i) {
-      refine_row(format, packed + i * bytes, gradients.row(i), row);
+      change_row(format, packed + i * bytes, gradients.row(i), row);
     }
   });
 }
 
-void OutputRounding::refine_row(Format format, uint8_t* packed, float* gradient,
+void OutputRounding::change_row(Format format, uint8_t* packed, float* gradient,
                                 RowCodes& row) const {
   read_codes(format, packed, width_, row);
   const Tensor& products = products_.tensor();

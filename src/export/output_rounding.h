@@ -2,10 +2,12 @@
 //
 // An adapter trained on a quantised model moves weights by less than a step of their format.
 // Rounded one by one they fall back onto the grid that they came from, and the merged file speaks
-// as the base does. Here codes change by a step where that brings the outputs x . w closer, over
-// inputs x that the layer has seen: the adapter's small push on many weights becomes a whole step
-// of a few. Greedy coordinate descent on e^T (X^T X) e, as in adaptive rounding (Nagel et al. 2020)
-// and GPTQ (Frantar et al. 2023), with the scales fixed.
+// as the base does. Here codes change where that brings the outputs x . w closer, over inputs x
+// that the layer has seen: the adapter's small push on many weights becomes a whole step of a few.
+// The error e of a row costs e^T (X^T X) e. Weights are rounded one after the other, those with the
+// largest inputs first, and what each rounding loses the others make up for (GPTQ, Frantar et al.
+// 2023; the nearest-plane walk of Babai 1986, as Chen et al. 2025 show); then single codes change
+// as long as that helps. The scales stay.
 #pragma once
 
 #include <cstdint>
@@ -32,11 +34,18 @@ class OutputRounding {
   void refine(Format format, uint8_t* packed, const float* targets, int64_t rows) const;
 
  private:
-  void refine_row(Format format, uint8_t* packed, float* gradient, RowCodes& row) const;
+  // Columns in the order in which they are decided, backwards: the last one first.
+  struct Walk;
+  void round_in_turn(Walk& walk) const;
+  void round_band(Walk& walk, const Tensor& pushes, int64_t begin, int64_t end, int64_t row) const;
+  void change_singly(Format format, uint8_t* packed, const float* targets, int64_t rows) const;
+  void change_row(Format format, uint8_t* packed, float* gradient, RowCodes& row) const;
 
   Context& context_;
   int64_t width_;
-  Matrix products_;  // X^T X / tokens, damped, [in, in]
+  Matrix products_;             // X^T X / tokens, damped, [in, in]
+  std::vector<int64_t> order_;  // columns by their own product, the smallest first
+  Tensor factor_;               // upper factor of the products in that order
 };
 
 }  // namespace zhiyin

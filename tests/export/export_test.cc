@@ -317,8 +317,8 @@ TEST(OutputRounding, KeepsAPushSmallerThanAStep) {
       info.pack(wanted.data() + r * kIn, plain.data() + r * bytes, kIn, nullptr);
     }
     rounding.refine(format, refined.data(), wanted.data(), kOut);
-    EXPECT_LT(error_of_outputs(refined), 0.4 * error_of_outputs(plain));
-    EXPECT_LT(error_of_outputs(refined), 0.4 * error_of_outputs(base));
+    EXPECT_LT(error_of_outputs(refined), 0.3 * error_of_outputs(plain));
+    EXPECT_LT(error_of_outputs(refined), 0.3 * error_of_outputs(base));
   }
 }
 
