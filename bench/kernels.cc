@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/random.h"
+#include "kernels/kv_page.h"
 #include "kernels/probe.h"
 #include "quant/formats.h"
 
@@ -100,15 +101,16 @@ void bench_attention(const KernelTable& table, double peak) {
   constexpr const char* kTypes[] = {"f32", "f16", "q8_0"};
   for (const KvType type : {KvType::kF32, KvType::kF16, KvType::kQ8_0}) {
     for (const int64_t head_dim : {64, 128}) {
-      const Format format = type == KvType::kF32   ? Format::kF32
-                            : type == KvType::kF16 ? Format::kF16
-                                                   : Format::kQ8_0;
-      const int64_t page_bytes = row_bytes(format, head_dim) * kKvPageTokens;
-      std::vector<uint8_t> cache(static_cast<size_t>(page_bytes * kPages));
-      const auto values = random_floats(kTokens * head_dim);
-      format_info(format).pack(values.data(), cache.data(), kTokens * head_dim, nullptr);
-      const void* pages[kPages];
-      for (int64_t p = 0; p < kPages; ++p) pages[p] = cache.data() + p * page_bytes;
+      const int64_t page_bytes = kv_page_bytes(type, head_dim);
+      std::vector<uint8_t> cache(static_cast<size_t>(2 * page_bytes * kPages));
+      const auto values = random_floats(head_dim);
+      const uint8_t* pages[kPages];
+      for (int64_t t = 0; t < kTokens; ++t) {
+        uint8_t* page = cache.data() + t / kKvPageTokens * 2 * page_bytes;
+        pages[t / kKvPageTokens] = page;
+        table.write_kv({type, head_dim, t % kKvPageTokens, values.data(), values.data(), page,
+                        page + page_bytes});
+      }
       const auto run = [&](const char* what, int64_t rows, bool causal) {
         const auto q = random_floats(rows * head_dim);
         std::vector<float> out(q.size());
@@ -125,8 +127,9 @@ void bench_attention(const KernelTable& table, double peak) {
         }
         const AttendArgs args = {.type = type,
                                  .head_dim = head_dim,
-                                 .key_pages = pages,
-                                 .value_pages = pages,
+                                 .pages = pages,
+                                 .key_offset = 0,
+                                 .value_offset = page_bytes,
                                  .q = q_rows.data(),
                                  .out = out_rows.data(),
                                  .first = first.data(),
@@ -137,7 +140,8 @@ void bench_attention(const KernelTable& table, double peak) {
                                  .split_begin = 0,
                                  .split_end = 0,
                                  .partial = nullptr,
-                                 .scratch = scratch.data()};
+                                 .scratch = scratch.data(),
+                                 .bf16 = rows > 16};
         char name[64];
         std::snprintf(name, sizeof name, "attend %s %s, head %ld, rows %ld",
                       kTypes[static_cast<int>(type)], what, head_dim, rows);
@@ -184,7 +188,6 @@ void bench_rows(const KernelTable& table) {
   const auto a = random_floats(n), b = random_floats(n);
   std::vector<float> y(n), z(n);
   std::vector<uint16_t> half(n);
-  std::vector<uint8_t> q8(static_cast<size_t>(row_bytes(Format::kQ8_0, n)));
   float sink = 0;
   const auto run = [](const char* what, auto call) { report_rate(what, n, time(call)); };
   run("dot", [&] { sink += table.dot(a.data(), b.data(), n); });
@@ -206,7 +209,6 @@ void bench_rows(const KernelTable& table) {
   run("f16_to_f32", [&] { table.f16_to_f32(half.data(), y.data(), n); });
   run("f32_to_bf16", [&] { table.f32_to_bf16(a.data(), half.data(), n); });
   run("bf16_to_f32", [&] { table.bf16_to_f32(half.data(), y.data(), n); });
-  run("quantize_q8_0", [&] { table.quantize_q8_0(a.data(), q8.data(), n); });
   if (sink == 12345) std::puts("");  // the sums are used
 }
 

@@ -1,14 +1,15 @@
 #include "kernels/attend_scratch.h"
 
+#include <algorithm>
+
 namespace zhiyin {
 
 int64_t attend_scratch_floats(int64_t rows, int64_t head_dim) {
-  const AttendScratch parts = attend_scratch(nullptr, head_dim, rows);
+  // From nullptr, the address of the end is the size.
+  const auto plain = reinterpret_cast<uintptr_t>(attend_scratch(nullptr, head_dim, rows).end);
+  const auto bf16 = reinterpret_cast<uintptr_t>(attend_bf16_scratch(nullptr, head_dim, rows).end);
   constexpr int64_t kAlignment = 16;
-  const int64_t last_part = rows < kAttendRows ? rows : kAttendRows;
-  // From nullptr, the address of a part is its offset.
-  return static_cast<int64_t>(reinterpret_cast<uintptr_t>(parts.sum) / sizeof(float)) + last_part +
-         kAlignment;
+  return static_cast<int64_t>(std::max(plain, bf16) / sizeof(float)) + kAlignment;
 }
 
 }  // namespace zhiyin

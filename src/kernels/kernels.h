@@ -113,17 +113,30 @@ inline constexpr int kKvPageTokens = 64;
 
 enum class KvType : uint8_t { kF32, kF16, kQ8_0 };
 
-// One head of keys and values for queries of one sequence. Pages hold 64 tokens:
-// page[token][head_dim] of the KvType (kQ8_0: blocks of 34 bytes as Format::kQ8_0, row after row;
-// head_dim a multiple of 32). head_dim is even. Pages that no row sees are never touched and may be
-// nullptr; tokens that no row sees may hold anything. A row that sees no key gives zeros.
-// Query r sees keys [first[r], last[r]); softmax(scale * q . k) . v with an online softmax in f32.
-// softcap > 0: scores become softcap * tanh(score / softcap).
+// A page holds the keys and values of 64 tokens, of each head in the form of kv_page.h. head_dim is
+// even, for kQ8_0 a multiple of 32.
+//
+// One token's key and value of one head, into their parts of the page.
+struct WriteKvArgs {
+  KvType type;
+  int64_t head_dim;
+  int64_t token;   // of the page
+  const float* k;  // [head_dim]
+  const float* v;
+  void* keys;
+  void* values;
+};
+
+// Queries of one sequence against one head of its keys and values. Pages that no row sees are never
+// touched and may be nullptr; tokens that no row sees may hold anything. A row that sees no key
+// gives zeros. Query r sees keys [first[r], last[r]); softmax(scale * q . k) . v with an online
+// softmax in f32. softcap > 0: scores become softcap * tanh(score / softcap).
 struct AttendArgs {
   KvType type;
   int64_t head_dim;
-  const void* const* key_pages;  // of this head, page p holds tokens 64p .. 64p + 63
-  const void* const* value_pages;
+  // Page p holds tokens 64p .. 64p + 63, the head's keys and values so many bytes into it.
+  const uint8_t* const* pages;
+  int64_t key_offset, value_offset;
   const float* const* q;  // [rows] pointers to head_dim floats
   float* const* out;      // [rows] pointers to head_dim floats
   const int64_t* first;   // [rows]
@@ -136,11 +149,12 @@ struct AttendArgs {
   int64_t split_begin, split_end;
   float* partial;
   float* scratch;  // attend_scratch_floats(rows, head_dim)
+  // Whether queries, keys, weights and values may be rounded to bf16 where that is faster.
+  bool bf16;
 };
 int64_t attend_scratch_floats(int64_t rows, int64_t head_dim);
 
-// ---- rows
-// ----------------------------------------------------------------------------------------
+// ---- rows --------------------------------------------------------------------------------------
 
 struct RopeArgs {
   float* x;  // one token: [heads][head_dim], in place
@@ -193,6 +207,7 @@ struct KernelTable {
   void (*unpack)(Format format, const void* source, float* target, int64_t n);
 
   // attention
+  void (*write_kv)(const WriteKvArgs& args);
   void (*attend)(const AttendArgs& args);
 
   // rows and elements; y may alias x
@@ -221,8 +236,6 @@ struct KernelTable {
   void (*f16_to_f32)(const uint16_t* x, float* y, int64_t n);
   void (*f32_to_bf16)(const float* x, uint16_t* y, int64_t n);
   void (*bf16_to_f32)(const uint16_t* x, float* y, int64_t n);
-  // n a multiple of 32, into blocks of 34 bytes as Format::kQ8_0 packs them.
-  void (*quantize_q8_0)(const float* x, void* y, int64_t n);
 };
 
 // The table of an instruction set, or nullptr when this CPU or this build lacks it.

@@ -48,7 +48,7 @@ class KvCache {
   // k and v: [kv_heads, head_dim] of the token at `position` in a layer.
   void write(int64_t layer, int sequence, int64_t position, const float* k, const float* v);
   void advance(int sequence, int64_t count) { at(sequence).length += count; }
-  // The pages of a layer, for attention_cached.
+  // The pages of a layer, for attention_cached; valid until the sequence changes.
   CachedSequence view(int64_t layer, int sequence) const;
 
  private:
@@ -56,20 +56,25 @@ class KvCache {
   struct Sequence {
     int64_t length = 0;
     std::vector<std::shared_ptr<Page>> pages;
+    std::vector<const uint8_t*> data;  // of the pages
+
+    void keep_pages(int64_t count) {
+      pages.resize(static_cast<size_t>(count));
+      data.resize(pages.size());
+    }
   };
   Sequence& at(int sequence);
   const Sequence& at(int sequence) const;
   std::shared_ptr<Page> new_page(int sequence, int64_t wanted);
-  // Of the row of a token in a page.
-  int64_t offset(int64_t layer, bool value, int64_t head, int64_t token) const {
-    return (((layer * 2 + (value ? 1 : 0)) * shape_.kv_heads + head) * kKvPageTokens + token) *
-           row_bytes_;
+  // Of the keys, or the values, of a head in a page.
+  int64_t offset(int64_t layer, bool value, int64_t head) const {
+    return ((layer * 2 + (value ? 1 : 0)) * shape_.kv_heads + head) * head_bytes_;
   }
 
   Context& context_;
   KvShape shape_;
   KvType type_;
-  int64_t row_bytes_, page_bytes_, max_pages_;
+  int64_t head_bytes_, page_bytes_, max_pages_;
   int64_t pages_in_use_ = 0;
   std::map<int, Sequence> sequences_;
   int next_sequence_ = 0;

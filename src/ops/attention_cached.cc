@@ -7,9 +7,13 @@
 namespace zhiyin {
 namespace {
 
-// Queries whose heads share keys are attended together, so that a page is read once for them.
-constexpr int64_t kMaxRows = 32;
-// Keys are split into parts of this many where whole heads would leave threads idle.
+// Queries whose heads share keys are attended together, so that a page is read and converted once
+// for them: so many rows where products are f32, and where they are bf16.
+constexpr int64_t kMaxRows = 64, kMaxRowsBf16 = 448;
+// Up to this many tokens of a sequence are decoded, by one forward pass or by several.
+constexpr int64_t kFewTokens = 16;
+// Keys of few tokens are split into parts of this many, for threads to share. The parts of a row do
+// not depend on how many tokens or threads there are, so neither does its result.
 constexpr int64_t kSplitKeys = 512;
 
 // Rows [token_begin, token_end) of one span, all query heads of one key-value head, keys
@@ -50,18 +54,30 @@ class CachedAttention {
  private:
   int64_t rows_of(const Task& task) const { return (task.token_end - task.token_begin) * group_; }
 
+  // Products in bf16 pay for the conversion with many rows, and may not be what decodes few tokens:
+  // these give the same alone as together.
+  bool use_bf16(const Span& span) const {
+    return span.count > kFewTokens && q_.context().precision() == Precision::kFast;
+  }
+  int64_t tokens_a_task(const Span& span) const {
+    if (!use_bf16(span)) return std::max<int64_t>(1, kMaxRows / group_);
+    // A power of two, so that rows are whole tiles, and several tasks a thread.
+    int64_t tokens = 16;
+    while (2 * tokens * group_ <= kMaxRowsBf16) tokens *= 2;
+    const int64_t threads = q_.context().pool().threads();
+    while (tokens > 16 && span.count / tokens * kv_heads_ < 4 * threads) tokens /= 2;
+    return tokens;
+  }
+
   void make_tasks() {
-    const int64_t tokens_a_task = std::max<int64_t>(1, kMaxRows / group_);
-    int64_t blocks = 0;
-    for (const Span& span : spans_) blocks += (span.count + tokens_a_task - 1) / tokens_a_task;
-    const bool split = blocks * kv_heads_ < 2 * q_.context().pool().threads();
     int64_t split_rows = 0;
     for (size_t s = 0; s < spans_.size(); ++s) {
       const Span& span = spans_[s];
-      for (int64_t t = 0; t < span.count; t += tokens_a_task) {
-        const int64_t t_end = std::min(span.count, t + tokens_a_task);
+      const int64_t step = tokens_a_task(span);
+      for (int64_t t = 0; t < span.count; t += step) {
+        const int64_t t_end = std::min(span.count, t + step);
         const int64_t keys = span.past + t_end;
-        const int64_t part = split && keys >= 2 * kSplitKeys ? kSplitKeys : keys;
+        const int64_t part = span.count <= kFewTokens ? std::min(keys, kSplitKeys) : keys;
         for (int64_t h = 0; h < kv_heads_; ++h) {
           for (int64_t k = 0; k < keys; k += part) {
             tasks_.push_back({s, h, t, t_end, k, std::min(keys, k + part)});
@@ -108,12 +124,11 @@ class CachedAttention {
     }
     const auto needed = static_cast<size_t>(attend_scratch_floats(rows, dim_));
     if (scratch.size() < needed) scratch.resize(needed);
-    const int64_t pages = sequence.pages;
-    q_.context().kernels().attend({type_, dim_, sequence.key_pages.data() + task.kv_head * pages,
-                                   sequence.value_pages.data() + task.kv_head * pages,
-                                   q_rows.data(), out_rows.data(), first.data(), last.data(), rows,
-                                   scale_, 0.0f, task.split_begin, task.split_end, task.partial,
-                                   scratch.data()});
+    const int64_t head = task.kv_head * sequence.head_bytes;
+    q_.context().kernels().attend({type_, dim_, sequence.pages, sequence.key_offset + head,
+                                   sequence.value_offset + head, q_rows.data(), out_rows.data(),
+                                   first.data(), last.data(), rows, scale_, 0.0f, task.split_begin,
+                                   task.split_end, task.partial, scratch.data(), use_bf16(span)});
   }
 
   // Adds up the parts of a row, each weighted by exp(its maximum - the row's maximum).

@@ -101,10 +101,11 @@ struct AttentionOptions {
 Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, std::span<const Span> spans,
                  const AttentionOptions& options = {});
 
-// Keys and values of one layer that lie in pages of kKvPageTokens tokens.
+// Keys and values of one layer that lie in pages of kKvPageTokens tokens: those of a key-value head
+// so many bytes into each page, the next head's head_bytes further on.
 struct CachedSequence {
-  std::vector<const void*> key_pages, value_pages;  // [KV * pages]: head h, page p at h * pages + p
-  int64_t pages = 0;
+  const uint8_t* const* pages = nullptr;
+  int64_t key_offset = 0, value_offset = 0, head_bytes = 0;
 };
 // The same with keys and values that are in the cache already, those of this batch included. No
 // gradient. sequences[i] belongs to spans[i].

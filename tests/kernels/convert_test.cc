@@ -94,27 +94,6 @@ TEST_P(ConvertTest, UnpacksAsTheFormatDefines) {
   }
 }
 
-TEST_P(ConvertTest, QuantisesToQ8) {
-  const FormatInfo& info = format_info(Format::kQ8_0);
-  for (const int64_t blocks : {1, 2, 4}) {
-    const int64_t n = blocks * info.block;
-    auto x = random_floats(n, 20 + static_cast<uint64_t>(blocks));
-    if (blocks == 2) {
-      for (int64_t i = 0; i < info.block; ++i) x[i] = 0;
-    }
-    x[n - 1] = 127;  // scale 1 in the last block: halves are ties
-    x[n - 2] = 0.5f;
-    x[n - 3] = -1.5f;
-    x[n - 4] = 0.49999997f;
-    std::vector<uint8_t> expected(static_cast<size_t>(blocks * info.block_bytes));
-    Guarded<uint16_t> y(blocks * info.block_bytes / 2);  // blocks lie on even addresses
-    info.pack(x.data(), expected.data(), n, nullptr);
-    table().quantize_q8_0(x.data(), y.data(), n);
-    ASSERT_TRUE(y.intact());
-    ASSERT_EQ(std::memcmp(y.data(), expected.data(), expected.size()), 0);
-  }
-}
-
 ZHIYIN_EVERY_TABLE(ConvertTest);
 
 }  // namespace

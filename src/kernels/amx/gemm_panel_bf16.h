@@ -86,9 +86,8 @@ void store_sums(Tiles& tiles, float* c, int64_t stride) {
 }
 
 template <typename Tiles>
-void gemm_panel_bf16_in_tiles(const GemmPanelBf16Args& args) {
+void multiply_panel(Tiles& tiles, const GemmPanelBf16Args& args) {
   assert(args.k % 2 == 0);
-  Tiles tiles;
   for (int64_t t = 0; t < args.tokens; t += kTokens) {
     const int64_t tokens = args.tokens - t < kTokens ? args.tokens - t : kTokens;
     const uint16_t* a = args.a + t * args.a_stride;
@@ -113,6 +112,12 @@ void gemm_panel_bf16_in_tiles(const GemmPanelBf16Args& args) {
       }
     }
   }
+}
+
+template <typename Tiles>
+void gemm_panel_bf16_in_tiles(const GemmPanelBf16Args& args) {
+  Tiles tiles;
+  multiply_panel(tiles, args);
 }
 
 }  // namespace

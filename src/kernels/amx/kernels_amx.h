@@ -8,6 +8,7 @@ namespace zhiyin::amx {
 KernelTable make_table();
 
 void gemm_panel_bf16(const GemmPanelBf16Args& args);
+void attend(const AttendArgs& args);
 
 // See kernels/probe.h; returns the operations done.
 int64_t probe_bf16(int64_t rounds);

@@ -9,6 +9,7 @@ KernelTable make_table() {
   table.name = "amx-int8-bf16";
   table.prefill_in_bf16 = true;
   table.gemm_panel_bf16 = gemm_panel_bf16;
+  table.attend = attend;
   return table;
 }
 

@@ -44,13 +44,12 @@ void gemm_panel_bf16(const GemmPanelBf16Args& args) {
       }
       wide::product_cols<Lanes, Lanes::kTileRows, 2>({.a = a,
                                                       .a_stride = kDepth,
-                                                      .b = panel,
-                                                      .b_stride = kPanelCols,
                                                       .k = depth,
                                                       .c = args.c + t * args.c_stride,
                                                       .c_stride = args.c_stride,
                                                       .cols = args.cols,
                                                       .accumulate = args.accumulate || i > 0},
+                                                     wide::DenseCursor<Lanes>{panel, kPanelCols},
                                                      rows);
     }
   }

@@ -13,6 +13,7 @@ void panel_from_packed(const PanelFromPackedArgs& args);
 void panels_from_packed_transposed(const PanelsFromPackedTransposedArgs& args);
 
 void gemm_panel_bf16(const GemmPanelBf16Args& args);
+void attend(const AttendArgs& args);
 
 // Run a number of rounds of one instruction and return how many operations that was (probe.h).
 int64_t probe_f32(int64_t rounds);

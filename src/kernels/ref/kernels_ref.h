@@ -22,6 +22,7 @@ void panel_from_rows_f32(const float* rows, int64_t stride, int cols, int64_t k,
 void panel_from_rows_bf16(const float* rows, int64_t stride, int cols, int64_t k, uint16_t* panel);
 void unpack(Format format, const void* source, float* target, int64_t n);
 
+void write_kv(const WriteKvArgs& args);
 void attend(const AttendArgs& args);
 
 float dot(const float* a, const float* b, int64_t n);
@@ -44,6 +45,5 @@ void f32_to_f16(const float* x, uint16_t* y, int64_t n);
 void f16_to_f32(const uint16_t* x, float* y, int64_t n);
 void f32_to_bf16(const float* x, uint16_t* y, int64_t n);
 void bf16_to_f32(const uint16_t* x, float* y, int64_t n);
-void quantize_q8_0(const float* x, void* y, int64_t n);
 
 }  // namespace zhiyin::ref

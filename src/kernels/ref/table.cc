@@ -20,6 +20,7 @@ KernelTable make_table() {
       .panel_from_rows_f32 = panel_from_rows_f32,
       .panel_from_rows_bf16 = panel_from_rows_bf16,
       .unpack = unpack,
+      .write_kv = write_kv,
       .attend = attend,
       .dot = dot,
       .axpy = axpy,
@@ -39,7 +40,6 @@ KernelTable make_table() {
       .f16_to_f32 = f16_to_f32,
       .f32_to_bf16 = f32_to_bf16,
       .bf16_to_f32 = bf16_to_f32,
-      .quantize_q8_0 = quantize_q8_0,
   };
 }
 

@@ -1,59 +1,161 @@
-// Attention over cached pages. Each page is turned into f32 once for up to 64 rows: its keys
-// transposed, so that both products are the register tile of product.h, with the page's tokens or
-// the head's elements across the lanes.
+// Attention over cached pages. Both products are the register tile of product.h, with the page's
+// tokens or the head's elements across the lanes. One tile of rows reads the page as it is stored;
+// more of them, up to 64, share one conversion to f32.
 #pragma once
 
 #include "kernels/attend_scratch.h"
+#include "kernels/kv_page.h"
+#include "kernels/ref/kernels_ref.h"
 #include "kernels/wide/product.h"
 #include "kernels/wide/rows.h"
-#include "quant/blocks.h"
 
 namespace zhiyin::wide {
 namespace {
 
 constexpr float kMinusInfinity = -__builtin_inff();
 
-// Elements from i on of a token's key or value.
+template <KvType kType>
+struct Element {
+  using Type = float;
+};
+template <>
+struct Element<KvType::kF16> {
+  using Type = uint16_t;
+};
+template <>
+struct Element<KvType::kQ8_0> {
+  using Type = int8_t;
+};
+
+// Elements as they are stored, without the scale of kQ8_0.
 template <typename L, KvType kType>
-[[gnu::always_inline]] inline typename L::Vec load_cached(const void* page, int64_t token,
-                                                          int64_t head_dim, int64_t i, auto part) {
-  const int64_t element = token * head_dim + i;
+[[gnu::always_inline]] inline typename L::Vec load_elements(const typename Element<kType>::Type* p,
+                                                            auto part) {
   if constexpr (kType == KvType::kF32) {
-    return L::load(static_cast<const float*>(page) + element, part);
+    return L::load(p, part);
   } else if constexpr (kType == KvType::kF16) {
-    return L::load_f16(static_cast<const uint16_t*>(page) + element, part);
+    return L::load_f16(p, part);
   } else {
-    static_assert(kBlock % L::kCount == 0);  // so a vector is whole and of one block
-    const auto* block = static_cast<const BlockQ8_0*>(page) + element / kBlock;
-    return L::mul(L::set(L::from_half(block->d)), L::load_int8(block->qs + i % kBlock));
+    return L::load_int8(p);
   }
+}
+
+// The cursors of product.h over a page: b of a score, [head_dim][64], and of a sum of values,
+// [64][head_dim]. scales are those of kQ8_0 as floats.
+template <typename L, KvType kType>
+struct KeyCursor {
+  const typename Element<kType>::Type* element;
+  int64_t head_dim;
+  const float* scales;  // [head_dim / 32][64]
+  int64_t i = 0;        // of the head
+
+  typename L::Vec load(int v) const {
+    constexpr int64_t kLanes = L::kCount;
+    const int64_t block = v * kLanes / kKeyBlock * head_dim * kKeyBlock;
+    const auto x =
+        load_elements<L, kType>(element + block + v * kLanes % kKeyBlock, typename L::All{});
+    if constexpr (kType != KvType::kQ8_0) return x;
+    return L::mul(x, L::load(scales + v * kLanes, {}));
+  }
+  void next() {
+    element += kKeyBlock;
+    if constexpr (kType == KvType::kQ8_0) {
+      if (++i % kScaleBlock == 0) scales += kKvPageTokens;
+    }
+  }
+  // Tokens; a multiple of 16.
+  void skip(int64_t tokens) {
+    element += tokens * head_dim;
+    scales += tokens;
+  }
+};
+template <typename L, KvType kType>
+struct ValueCursor {
+  const typename Element<kType>::Type* element;
+  int64_t head_dim;
+  const float* scales;  // [64][head_dim / 32]
+  int64_t i = 0;        // of the head
+
+  typename L::Vec load(int v) const { return load(v, typename L::All{}); }
+  typename L::Vec load(int v, auto part) const {
+    const auto x = load_elements<L, kType>(element + v * L::kCount, part);
+    if constexpr (kType != KvType::kQ8_0) return x;
+    return L::mul(x, L::set(scales[(i + v * L::kCount) / kScaleBlock]));
+  }
+  void next() {
+    element += head_dim;
+    scales += head_dim / kScaleBlock;
+  }
+  void skip(int64_t elements) {
+    element += elements;
+    i += elements;
+  }
+};
+
+// The keys, or the values, of a page as a cursor at its start; `scales` takes 2 * head_dim floats.
+template <typename L, KvType kType, template <typename, KvType> typename Cursor>
+Cursor<L, kType> cursor_of(const void* page, int64_t head_dim, float* scales) {
+  if constexpr (kType == KvType::kQ8_0) {
+    const uint16_t* stored = page_scales(page, head_dim);
+    for (int64_t s = 0; s < kKvPageTokens * head_dim / kScaleBlock; s += L::kCount) {
+      L::store(scales + s, {}, L::load_f16(stored + s, typename L::All{}));
+    }
+  }
+  return {static_cast<const typename Element<kType>::Type*>(page), head_dim, scales};
 }
 
 // keys[i][t] = element i of token t, for whole vectors of tokens that cover [begin, end).
 template <typename L, KvType kType>
-void transpose_keys(const void* page, int64_t head_dim, int64_t begin, int64_t end, float* keys) {
-  for (int64_t t = begin / L::kCount * L::kCount; t < end; t += L::kCount) {
-    for_lanes<L>(head_dim, [&](int64_t i, auto part) {
-      typename L::Vec block[L::kCount];
-      for (int64_t r = 0; r < L::kCount; ++r) {
-        block[r] = load_cached<L, kType>(page, t + r, head_dim, i, part);
+void unpack_keys(KeyCursor<L, kType> cursor, int64_t begin, int64_t end, float* keys) {
+  cursor.skip(begin / kKeyBlock * kKeyBlock);
+  for (int64_t t = begin / kKeyBlock * kKeyBlock; t < end; t += kKeyBlock) {
+    KeyCursor<L, kType> row = cursor;
+    for (int64_t i = 0; i < cursor.head_dim; ++i, row.next()) {
+      for (int v = 0; v < kKeyBlock / L::kCount; ++v) {
+        L::store(keys + i * kKvPageTokens + t + v * L::kCount, {}, row.load(v));
       }
-      L::transpose(block);
-      for (int64_t r = 0; r < L::kCount && i + r < head_dim; ++r) {
-        L::store(keys + (i + r) * kKvPageTokens + t, {}, block[r]);
-      }
-    });
+    }
+    cursor.skip(kKeyBlock);
   }
 }
 
 // values[t][i] with rows of padded_dim floats, for the tokens [begin, end).
 template <typename L, KvType kType>
-void unpack_values(const void* page, int64_t head_dim, int64_t begin, int64_t end, float* values) {
-  const int64_t padded = attend_padded_dim(head_dim);
-  for (int64_t t = begin; t < end; ++t) {
-    for_lanes<L>(head_dim, [&](int64_t i, auto part) {
-      L::store(values + t * padded + i, {}, load_cached<L, kType>(page, t, head_dim, i, part));
+void unpack_values(ValueCursor<L, kType> cursor, int64_t begin, int64_t end, float* values) {
+  const int64_t padded = attend_padded_dim(cursor.head_dim);
+  for (int64_t t = 0; t < end; ++t, cursor.next()) {
+    if (t < begin) continue;
+    for_lanes<L>(cursor.head_dim, [&](int64_t i, auto part) {
+      L::store(values + t * padded + i, {}, cursor.load(static_cast<int>(i / L::kCount), part));
     });
+  }
+}
+
+// Asks for memory that is read soon: pages lie apart, so the hardware does not see them coming.
+static inline void prefetch(const uint8_t* p, int64_t bytes) {
+  for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(p + i);
+}
+
+template <typename L>
+void write_kv(const WriteKvArgs& args) {
+  if (args.type == KvType::kQ8_0) return ref::write_kv(args);
+  const int64_t n = args.head_dim;
+  const auto write = [&](auto* keys, auto* values, auto store) {
+    __typeof__(*keys) lanes[L::kCount];
+    for_lanes<L>(n, [&](int64_t i, auto part) {
+      store(values + args.token * n + i, part, L::load(args.v + i, part));
+      store(lanes, typename L::All{}, L::load(args.k + i, part));
+      for (int64_t r = 0; r < L::kCount && i + r < n; ++r) {
+        keys[key_index(n, args.token, i + r)] = lanes[r];
+      }
+    });
+  };
+  if (args.type == KvType::kF32) {
+    write(static_cast<float*>(args.keys), static_cast<float*>(args.values),
+          [](float* p, auto part, typename L::Vec x) { L::store(p, part, x); });
+  } else {
+    write(static_cast<uint16_t*>(args.keys), static_cast<uint16_t*>(args.values),
+          [](uint16_t* p, auto part, typename L::Vec x) { L::store_f16(p, part, x); });
   }
 }
 
@@ -122,6 +224,8 @@ void attend_rows(const AttendArgs& args, int64_t begin, int64_t rows) {
   const int64_t padded = attend_padded_dim(head_dim);
   const AttendScratch parts = attend_scratch(args.scratch, head_dim, args.rows);
   const bool split = args.partial != nullptr;
+  const bool one_tile = rows <= L::kTileRows && head_dim % one_tile_cols<L>(rows) == 0;
+  const int64_t page_bytes = kv_page_bytes(kType, head_dim);
 
   int64_t firsts[kAttendRows];
   int64_t lasts[kAttendRows];
@@ -155,17 +259,30 @@ void attend_rows(const AttendArgs& args, int64_t begin, int64_t rows) {
     const int64_t t1 = last - start < kKvPageTokens ? last - start : kKvPageTokens;
     float* scores = parts.scores + r0 * kKvPageTokens;
 
-    transpose_keys<L, kType>(args.key_pages[page], head_dim, t0, t1, parts.keys);
-    product<L>({.a = parts.q + r0 * head_dim,
-                .a_stride = head_dim,
-                .b = parts.keys,
-                .b_stride = kKvPageTokens,
-                .k = head_dim,
-                .c = scores,
-                .c_stride = kKvPageTokens,
-                .cols = kKvPageTokens,
-                .accumulate = false},
-               r1 - r0);
+    const uint8_t* stored_keys = args.pages[page] + args.key_offset;
+    const uint8_t* stored_values = args.pages[page] + args.value_offset;
+    const bool more = one_tile && start + kKvPageTokens < last;
+
+    if (more) prefetch(args.pages[page + 1] + args.key_offset, page_bytes);
+    auto keys = cursor_of<L, kType, KeyCursor>(stored_keys, head_dim, parts.scales);
+    Product score = {.a = parts.q + r0 * head_dim,
+                     .a_stride = head_dim,
+                     .k = head_dim,
+                     .c = scores,
+                     .c_stride = kKvPageTokens,
+                     .cols = kKvPageTokens,
+                     .accumulate = false};
+    if (one_tile) {
+      const int64_t cols = one_tile_cols<L>(r1 - r0);
+      const int64_t skipped = t0 / cols * cols;
+      keys.skip(skipped);
+      score.c += skipped;
+      score.cols = (t1 - skipped + cols - 1) / cols * cols;
+      product_of_one_tile<L>(score, keys, r1 - r0);
+    } else {
+      unpack_keys<L, kType>(keys, t0, t1, parts.keys);
+      product<L>(score, {parts.keys, kKvPageTokens}, r1 - r0);
+    }
     for (int64_t r = r0; r < r1; ++r) {
       weigh<L>({.scores = parts.scores + r * kKvPageTokens,
                 .max = parts.max + r,
@@ -174,17 +291,23 @@ void attend_rows(const AttendArgs& args, int64_t begin, int64_t rows) {
                 .padded = padded},
                firsts[r] - start, lasts[r] - start, args.softcap);
     }
-    unpack_values<L, kType>(args.value_pages[page], head_dim, t0, t1, parts.values);
-    product<L>({.a = scores + t0,
-                .a_stride = kKvPageTokens,
-                .b = parts.values + t0 * padded,
-                .b_stride = padded,
-                .k = t1 - t0,
-                .c = parts.out + r0 * padded,
-                .c_stride = padded,
-                .cols = padded,
-                .accumulate = true},
-               r1 - r0);
+
+    if (more) prefetch(args.pages[page + 1] + args.value_offset, page_bytes);
+    auto values = cursor_of<L, kType, ValueCursor>(stored_values, head_dim, parts.scales);
+    const Product sum = {.a = scores + t0,
+                         .a_stride = kKvPageTokens,
+                         .k = t1 - t0,
+                         .c = parts.out + r0 * padded,
+                         .c_stride = padded,
+                         .cols = padded,
+                         .accumulate = true};
+    if (one_tile) {
+      for (int64_t t = 0; t < t0; ++t) values.next();
+      product_of_one_tile<L>(sum, values, r1 - r0);
+    } else {
+      unpack_values<L, kType>(values, t0, t1, parts.values);
+      product<L>(sum, {parts.values + t0 * padded, padded}, r1 - r0);
+    }
   }
 
   for (int64_t r = 0; r < rows; ++r) {

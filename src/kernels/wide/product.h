@@ -9,18 +9,29 @@
 namespace zhiyin::wide {
 namespace {
 
-// c[rows][cols] = a[rows][k] . b[k][cols] + (accumulate ? c : 0), row-major with strides. b is
-// readable up to whole vectors; only cols columns of c are written.
+// c[rows][cols] = a[rows][k] . b[k][cols] + (accumulate ? c : 0), row-major with strides. Only cols
+// columns of c are written. b is given as a cursor.
 struct Product {
   const float* a;
   int64_t a_stride;
-  const float* b;
-  int64_t b_stride;
   int64_t k;
   float* c;
   int64_t c_stride;
   int64_t cols;
   bool accumulate;
+};
+
+// A cursor stands at a row of b: load(v) gives its v-th vector of columns, next() goes to the row
+// below, skip(n) to the column n further on. This one is of floats that are readable up to whole
+// vectors.
+template <typename L>
+struct DenseCursor {
+  const float* row;
+  int64_t stride;
+
+  typename L::Vec load(int v) const { return L::load(row + v * L::kCount, {}); }
+  void next() { row += stride; }
+  void skip(int64_t cols) { row += cols; }
 };
 
 template <typename L>
@@ -32,8 +43,8 @@ template <typename L>
 // kRows rows and up to kVectors vectors of columns. Each element is one chain of fused
 // multiply-adds in the order of k, whatever the tile, so a row's result does not depend on how many
 // rows come with it.
-template <typename L, int kRows, int kVectors>
-[[gnu::noinline]] void product_tile(const Product& p) {
+template <typename L, int kRows, int kVectors, typename Cursor>
+[[gnu::noinline]] void product_tile(const Product& p, Cursor b) {
   typename L::Vec sum[kRows][kVectors];
 #pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r) {
@@ -45,18 +56,17 @@ template <typename L, int kRows, int kVectors>
   const float* a[kGroups];
 #pragma GCC unroll 16
   for (int g = 0; g < kGroups; ++g) a[g] = p.a + 3 * g * p.a_stride;
-  const float* b = p.b;
   for (int64_t i = 0; i < p.k; ++i) {
     typename L::Vec row[kVectors];
 #pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) row[v] = L::load(b + v * L::kCount, {});
+    for (int v = 0; v < kVectors; ++v) row[v] = b.load(v);
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
       const typename L::Vec x = L::set(a[r / 3][r % 3 * p.a_stride + i]);
 #pragma GCC unroll 4
       for (int v = 0; v < kVectors; ++v) sum[r][v] = L::fmadd(x, row[v], sum[r][v]);
     }
-    b += p.b_stride;
+    b.next();
   }
 #pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r) {
@@ -74,22 +84,22 @@ template <typename L, int kRows, int kVectors>
   }
 }
 
-template <typename L, int kRows, int kVectors>
-void product_tile_of(const Product& p, int64_t rows) {
+template <typename L, int kRows, int kVectors, typename Cursor>
+void product_tile_of(const Product& p, const Cursor& b, int64_t rows) {
   if (rows == kRows) {
-    product_tile<L, kRows, kVectors>(p);
+    product_tile<L, kRows, kVectors>(p, b);
   } else if constexpr (kRows > 1) {
-    product_tile_of<L, kRows - 1, kVectors>(p, rows);
+    product_tile_of<L, kRows - 1, kVectors>(p, b, rows);
   }
 }
 
 // All rows of up to kVectors vectors of columns, in tiles of at most kRows and of nearly equal
 // size: a tile of one row is slow.
-template <typename L, int kRows, int kVectors>
-void product_rows(Product p, int64_t rows) {
+template <typename L, int kRows, int kVectors, typename Cursor>
+void product_rows(Product p, const Cursor& b, int64_t rows) {
   for (int64_t tiles = (rows + kRows - 1) / kRows; tiles > 0; --tiles) {
     const int64_t count = (rows + tiles - 1) / tiles;
-    product_tile_of<L, kRows, kVectors>(p, count);
+    product_tile_of<L, kRows, kVectors>(p, b, count);
     p.a += count * p.a_stride;
     p.c += count * p.c_stride;
     rows -= count;
@@ -97,26 +107,47 @@ void product_rows(Product p, int64_t rows) {
 }
 
 // All columns, kVectors vectors at a time and then the rest.
-template <typename L, int kRows, int kVectors>
-void product_cols(Product p, int64_t rows) {
+template <typename L, int kRows, int kVectors, typename Cursor>
+void product_cols(Product p, Cursor b, int64_t rows) {
   constexpr int64_t kCols = kVectors * L::kCount;
   for (; p.cols > kCols - L::kCount; p.cols -= kCols) {
-    product_rows<L, kRows, kVectors>(p, rows);
-    p.b += kCols;
+    product_rows<L, kRows, kVectors>(p, b, rows);
+    b.skip(kCols);
     p.c += kCols;
   }
   if constexpr (kVectors > 1) {
-    if (p.cols > 0) product_cols<L, kRows, kVectors - 1>(p, rows);
+    if (p.cols > 0) product_cols<L, kRows, kVectors - 1>(p, b, rows);
   }
 }
 
 // Few rows take tiles four vectors wide: one row alone has four sums in flight.
 template <typename L>
-void product(const Product& p, int64_t rows) {
+void product(const Product& p, const DenseCursor<L>& b, int64_t rows) {
   if (rows <= L::kWideTileRows) {
-    product_cols<L, L::kWideTileRows, 4>(p, rows);
+    product_cols<L, L::kWideTileRows, 4>(p, b, rows);
   } else {
-    product_cols<L, L::kTileRows, 2>(p, rows);
+    product_cols<L, L::kTileRows, 2>(p, b, rows);
+  }
+}
+
+// The same for one tile of rows and cols that are whole tiles, from a cursor that takes time to
+// load: every vector of b is loaded once.
+template <typename L>
+int64_t one_tile_cols(int64_t rows) {
+  return (rows <= L::kWideTileRows ? 4 : 2) * L::kCount;
+}
+template <typename L, typename Cursor>
+void product_of_one_tile(Product p, Cursor b, int64_t rows) {
+  const int64_t cols = one_tile_cols<L>(rows);
+  assert(rows <= L::kTileRows && p.cols % cols == 0);
+  for (; p.cols > 0; p.cols -= cols) {
+    if (rows <= L::kWideTileRows) {
+      product_tile_of<L, L::kWideTileRows, 4>(p, b, rows);
+    } else {
+      product_tile_of<L, L::kTileRows, 2>(p, b, rows);
+    }
+    b.skip(cols);
+    p.c += cols;
   }
 }
 
@@ -125,15 +156,13 @@ void gemm_panel_f32(const GemmPanelF32Args& args) {
   const Product p = {
       .a = args.a,
       .a_stride = args.a_stride,
-      .b = args.panel,
-      .b_stride = kPanelCols,
       .k = args.k,
       .c = args.c,
       .c_stride = args.c_stride,
       .cols = args.cols,
       .accumulate = args.accumulate,
   };
-  product_cols<L, L::kTileRows, 2>(p, args.tokens);
+  product_cols<L, L::kTileRows, 2>(p, DenseCursor<L>{args.panel, kPanelCols}, args.tokens);
 }
 
 template <typename L>

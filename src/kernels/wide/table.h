@@ -17,6 +17,7 @@ void enter(KernelTable* table) {
   table->panel_from_rows_f32 = panel_from_rows_f32<L>;
   table->panel_from_rows_bf16 = panel_from_rows_bf16<L>;
   table->unpack = unpack<L>;
+  table->write_kv = write_kv<L>;
   table->attend = attend<L>;
   table->dot = dot<L>;
   table->axpy = axpy<L>;
