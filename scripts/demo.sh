@@ -62,7 +62,7 @@ step 'Import: a WeChat talk becomes training rows'
 step 'Import: and so would a ChatGPT export (not trained on here, it is another voice)'
 "$zhiyin" chats import examples/chatgpt --out $demo/chatgpt
 
-step 'Tune: the base model learns the voice'
+step 'Tune: the base model learns the voice, and keeps what it refuses'
 "$zhiyin" tune examples/tune.yaml
 
 step 'Export: one file for zhiyin, llama.cpp and Ollama'

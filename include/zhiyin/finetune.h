@@ -13,6 +13,8 @@
 
 namespace zhiyin {
 
+inline constexpr double kReplayShare = 0.1;
+
 struct TuneConfig {
   std::string model, output_dir, dataset_dir = "data";
   std::vector<std::string> datasets;
@@ -35,7 +37,10 @@ struct TuneConfig {
   std::string schedule = "linear";
   uint64_t seed = 42;
   bool train_on_prompt = false, mask_history = false;
-  std::string adapter;     // adapter_name_or_path: where training begins; empty: anew
+  std::string adapter;  // adapter_name_or_path: where training begins; empty: anew
+  // Share of what is learned that is refusals of the base's own; replay_refusals: true is
+  // kReplayShare.
+  double replay_refusals = 0;
   bool plan_auto = false;  // plan: auto, the planner's proposals are taken
   // Rows held out: a share below 1 of the training rows, else a number of them; and whole data
   // sets.
@@ -67,7 +72,8 @@ struct TuneProposal {
 
 struct TunePlan {
   int64_t rows = 0, held_out = 0, tokens = 0, labels = 0;
-  int64_t units = 0;  // that updates draw from: rows, or packs of rows
+  int64_t replayed = 0;  // of the rows: refusals of the base
+  int64_t units = 0;     // that updates draw from: rows, or packs of rows
   int64_t updates = 0;
   double epochs = 0;
   int64_t resumed_at = 0;  // updates that a checkpoint holds
@@ -102,6 +108,8 @@ struct TuneResult {
 };
 
 struct TuneCallbacks {
+  // While the base is asked for its refusals, before the plan.
+  std::function<void(int64_t done, int64_t total)> on_replay;
   // May return false to end before anything is written.
   std::function<bool(const TunePlan&)> on_plan;
   std::function<void(const TuneStep&)> on_step;
@@ -110,7 +118,8 @@ struct TuneCallbacks {
 
 // Writes output_dir: a PEFT adapter (or the tuned model), chat_template.jinja (the template of
 // training, for export), trainer_log.jsonl with LLaMA-Factory's keys, training_loss.png and .svg,
-// the configuration, and checkpoint.safetensors, from which the same call goes on. Throws kFailed
+// the configuration, replayed_refusals.jsonl where the base was asked for some, and
+// checkpoint.safetensors, from which the same call goes on. Throws kFailed
 // where nothing is left to learn.
 class Tuner {
  public:

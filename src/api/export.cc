@@ -159,11 +159,7 @@ class Exporter {
       probes_.push_back(
           raw_request(*tokenizer_, tokenizer_->decode(prompt_of(row), /*skip_special=*/false)));
     }
-    for (GenerateRequest& probe : probes_) {
-      probe.sampling.temperature = 0;
-      probe.sampling.repeat_penalty = 1;
-      probe.max_tokens = kMostAnswerTokens;
-    }
+    for (GenerateRequest& probe : probes_) make_greedy(probe, kMostAnswerTokens);
     Generator generator(*tuned_, 2048);
     for (const GenerateRequest& probe : probes_) {
       say("ask the tuned model", answers_.size(), probes_.size());

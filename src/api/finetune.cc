@@ -12,6 +12,7 @@
 #include "api/tune_log.h"
 #include "api/tune_model.h"
 #include "api/tune_plan.h"
+#include "api/tune_replay.h"
 #include "api/tune_rows.h"
 #include "api/tune_state.h"
 #include "api/tune_template.h"
@@ -46,6 +47,8 @@ TrainOptions train_options(const TuneConfig& config, int64_t updates) {
 // A checkpoint is made at least so often, whatever save_steps says: small data has fewer updates
 // than LLaMA-Factory's 500, and a kill would lose them all. It changes nothing of the result.
 constexpr double kMostUnsavedSeconds = 300;
+
+constexpr const char* kReplayFile = "replayed_refusals.jsonl";
 
 // Takes rows out of `rows` for the evaluation: a share below 1, else a number of them.
 std::vector<TrainRow> hold_out(std::vector<TrainRow>& rows, double val_size, uint64_t seed) {
@@ -125,10 +128,11 @@ struct Tuner::Impl {
   // Of the run.
   std::string chat_template;
   std::vector<TrainRow> rows, held_out;
+  std::optional<RefusalReplay> replay;
   std::vector<TrainUnit> units;
   std::optional<TunedModel> tuned;
   std::optional<Trainer> trainer;
-  nlohmann::ordered_json identity;
+  nlohmann::ordered_json identity, replay_made_with;
   TuneState state;
   TunePlan plan;
 
@@ -147,7 +151,7 @@ struct Tuner::Impl {
   TuneResult run(const TuneCallbacks& callbacks) {
     check_output_dir(config);
     chat_template = tuning_template(config, model.impl());
-    read_rows();
+    read_rows(callbacks);
     plan_updates();
     tuned.emplace(config, model.impl());
     trainer.emplace(tuned->lm(), *model.impl().context, train_options(config, plan.updates),
@@ -162,6 +166,7 @@ struct Tuner::Impl {
     if (callbacks.on_plan && !callbacks.on_plan(plan)) return result;
     write_file(path("chat_template.jinja"), chat_template);
     write_file(path("train_config.yaml"), config.text);
+    if (replay) replay->write(path(kReplayFile), replay_made_with);
     // The names that answers may hold go where the model goes.
     const std::string stickers = config.dataset_dir + "/stickers.json";
     if (file_exists(stickers)) write_file(path("stickers.json"), read_file(stickers));
@@ -171,7 +176,7 @@ struct Tuner::Impl {
 
   // ---- rows
 
-  void read_rows() {
+  void read_rows(const TuneCallbacks& callbacks) {
     const ChatTemplate renderer(chat_template, "template");
     const Tokenizer& tokenizer = model.impl().need_tokenizer();
     TuneRows data(config, tokenizer, renderer);
@@ -184,8 +189,55 @@ struct Tuner::Impl {
                                             : std::move(eval_data.rows);
     check(config.eval_datasets.empty() || !held_out.empty(), ErrorCode::kFailed,
           "eval_dataset: ", join(config.eval_datasets), " has no row with an answer");
+    if (config.replay_refusals > 0) add_replay(renderer, data.systems, callbacks);
     units = config.packing ? packed_units(rows, config.cutoff_len) : single_units(rows);
     note_rows(data);
+  }
+
+  // Refusals of the base as further rows. What it said stays in output_dir with the run.
+  void add_replay(const ChatTemplate& renderer, const std::map<std::string, int64_t>& systems,
+                  const TuneCallbacks& callbacks) {
+    // As the conversations are begun, most of them at least.
+    const auto by_count = [](const auto& a, const auto& b) { return a.second < b.second; };
+    const std::string& system = std::ranges::max_element(systems, by_count)->first;
+    int64_t base_bytes = 0;
+    for (const TensorEntry& tensor : model.impl().files.tensors) {
+      base_bytes += static_cast<int64_t>(tensor.bytes);
+    }
+    replay_made_with = {{"base", config.model},
+                        {"base_bytes", base_bytes},
+                        {"template", chat_template},
+                        {"system", system}};
+    const bool anew = config.overwrite_output_dir && !config.resume;
+    if (!anew && file_exists(path(kReplayFile))) {
+      replay = RefusalReplay::read(path(kReplayFile), replay_made_with);
+    }
+    if (!replay) {
+      replay = RefusalReplay::ask_base(model, renderer, system, callbacks.on_replay);
+      // Where training opens the base in a way of its own, this one only takes memory.
+      if (config.full || config.quantization_bit > 0) model.impl().causal_lm.reset();
+    }
+    TuneRows refusals(config, model.impl().need_tokenizer(), renderer);
+    for (nlohmann::ordered_json& messages : replay->conversations(system)) {
+      refusals.add_conversation(std::move(messages), 1);
+    }
+    for (const auto& [reason, count] : replay->left_out()) {
+      plan.notes.push_back(cat("replay_refusals: left out ", count, ": ", reason));
+    }
+    if (refusals.rows.empty()) {
+      plan.notes.push_back("replay_refusals: the base refused nothing that can be replayed");
+      return;
+    }
+    const float weight = replay_weight(rows, refusals.rows, config.replay_refusals);
+    plan.replayed = static_cast<int64_t>(refusals.rows.size());
+    plan.notes.push_back(cat("replay_refusals: ", plan.replayed, " of ", replay->answers().size(),
+                             " answers of the base are trained on, with "
+                             "the weight ",
+                             weight));
+    for (TrainRow& row : refusals.rows) {
+      row.weight = weight;
+      rows.push_back(std::move(row));
+    }
   }
 
   void check_rows(const TuneRows& data) const {
@@ -219,9 +271,9 @@ struct Tuner::Impl {
       plan.notes.push_back(
           cat(data.shortened, " questions lost their beginning, so that their answers fit"));
     }
-    if (data.without_system > 0 && config.chat_template == "qwen" && config.system.empty()) {
-      plan.notes.push_back(cat(data.without_system, " rows have no system message and get \"",
-                               kQwenSystem,
+    const auto none = data.systems.find("");
+    if (none != data.systems.end() && config.chat_template == "qwen" && config.system.empty()) {
+      plan.notes.push_back(cat(none->second, " rows have no system message and get \"", kQwenSystem,
                                "\" as in LLaMA-Factory; template: chatml adds none, "
                                "default_system: another"));
     }

@@ -18,4 +18,12 @@ inline GenerateRequest raw_request(const Tokenizer& tokenizer, std::string rende
   return request;
 }
 
+// The likeliest token each time, and nothing but the model decides: the same model gives the same
+// answer.
+inline void make_greedy(GenerateRequest& request, int64_t max_tokens) {
+  request.sampling.temperature = 0;
+  request.sampling.repeat_penalty = 1;
+  request.max_tokens = max_tokens;
+}
+
 }  // namespace zhiyin

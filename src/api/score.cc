@@ -104,9 +104,7 @@ class Asked {
  private:
   GenerateResult run(GenerateRequest request) {
     if (!generator_) generator_.emplace(model_, 0);
-    request.sampling.temperature = 0;
-    request.sampling.repeat_penalty = 1;
-    request.max_tokens = max_tokens_;
+    make_greedy(request, max_tokens_);
     return generator_->run(request);
   }
 
@@ -336,7 +334,7 @@ class Scorer {
     if (score.model < score.base) {
       result_.notes.push_back(cat("the tuned model refuses less than its base (", score.model,
                                   " against ", score.base, " of ", score.asked,
-                                  "): train fewer updates or mix in refusals of the base"));
+                                  "): train with replay_refusals: true, or fewer updates"));
     }
   }
 

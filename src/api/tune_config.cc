@@ -116,6 +116,18 @@ void set_plan(TuneConfig& c, const Entry& entry) {
   c.plan_auto = plan == "auto";
 }
 
+void set_replay(TuneConfig& c, const Entry& entry) {
+  bool on = false;
+  if (YAML::convert<bool>::decode(entry.node, on)) {
+    c.replay_refusals = on ? kReplayShare : 0;
+    return;
+  }
+  const char* expected = "true, false or a share from 0 to 0.5 of what is learned";
+  c.replay_refusals = value_of<double>(entry, expected);
+  check(c.replay_refusals >= 0 && c.replay_refusals <= 0.5, ErrorCode::kUsage, entry.where,
+        ": must be ", expected, ", not ", entry.text());
+}
+
 void set_max_steps(TuneConfig& c, const Entry& entry) {
   // -1 is how transformers writes that epochs decide.
   c.max_steps = std::max<int64_t>(0, value_of<int64_t>(entry, "a whole number"));
@@ -186,6 +198,7 @@ const std::map<std::string, Setter>& setters() {
       {"seed", set(&TuneConfig::seed)},
       {"optim", only({"adamw_torch", "adamw_torch_fused", "adamw_hf"})},
       {"plan", set_plan},
+      {"replay_refusals", set_replay},
       {"val_size", set(&TuneConfig::val_size)},
       {"eval_dataset", set_names(&TuneConfig::eval_datasets)},
       {"eval_strategy", one_of(&TuneConfig::eval_strategy, {"no", "steps", "epoch"})},

@@ -130,7 +130,8 @@ void TuneRows::add_dataset(const std::string& name) {
 }
 
 void TuneRows::add_conversation(Json messages, float weight) {
-  if (messages[0].at("role") != "system") ++without_system;
+  const bool has_system = messages[0].at("role") == "system";
+  ++systems[has_system ? text_field(messages[0], "content", "system message") : std::string()];
   if (config_.mask_history) {
     // The last message is an answer that is learned, see cleaned().
     for (size_t i = 0; i + 1 < messages.size(); ++i) messages[i][kLearn] = false;

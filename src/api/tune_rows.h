@@ -27,16 +27,16 @@ class TuneRows {
   // Throws kNotFound for a data set or file that is not there, kFailed, naming the row, for one
   // that does not have what the layout says.
   void add_dataset(const std::string& name);
+  // messages: role and content, in the roles of chat templates; the last is an answer to learn.
+  void add_conversation(nlohmann::ordered_json messages, float weight);
 
   std::vector<TrainRow> rows;
   int64_t split = 0;                        // conversations made into several rows
   int64_t shortened = 0;                    // questions that lost their beginning
-  int64_t without_system = 0;               // conversations without a system message
+  std::map<std::string, int64_t> systems;   // conversations by system message; "": without one
   std::map<std::string, int64_t> left_out;  // conversations and exchanges, by reason
 
  private:
-  // messages: role and content, in the roles of chat templates; the last is an answer to learn.
-  void add_conversation(nlohmann::ordered_json messages, float weight);
   TrainRow row_of(const nlohmann::ordered_json& conversation) const;
   // Shortens the last question until the row fits cutoff_len; changes nothing where it cannot.
   void shorten_question(nlohmann::ordered_json& messages, TrainRow& row);

@@ -189,11 +189,18 @@ IdentityPack make_identity_pack(const IdentityCard& card) {
 
 bool answers_probe(const IdentityProbe& probe, const std::string& answer) {
   const std::string said = ascii_lower(answer);
-  const auto is_said = [&](const std::string& text) {
+  const auto is_said = [&](std::string_view text) {
     return said.find(ascii_lower(text)) != std::string::npos;
   };
   return std::any_of(probe.expect.begin(), probe.expect.end(), is_said) &&
          std::none_of(probe.reject.begin(), probe.reject.end(), is_said);
+}
+
+bool names_another_assistant(const std::string& text) {
+  const std::string said = ascii_lower(text);
+  return std::ranges::any_of(foreign_identities(), [&](std::string_view name) {
+    return said.find(ascii_lower(name)) != std::string::npos;
+  });
 }
 
 IdentitySummary write_identity(const IdentityCard& card, const std::string& out) {

@@ -56,6 +56,9 @@ IdentityPack make_identity_pack(const IdentityCard& card);
 // Whether a model's answer to a probe is right; case does not matter.
 bool answers_probe(const IdentityProbe& probe, const std::string& answer);
 
+// Whether a text names an assistant or its company, such as Qwen or OpenAI; case does not matter.
+bool names_another_assistant(const std::string& text);
+
 struct IdentitySummary {
   int64_t rows = 0, probes = 0;
 };

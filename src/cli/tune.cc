@@ -37,6 +37,10 @@ std::string proposals_text(const TunePlan& plan) {
 void print_plan(const TunePlan& plan) {
   std::cout << tr("data      ", "数据      ") << plan.rows << tr(" rows, ", " 行，") << plan.tokens
             << tr(" tokens, ", " 个词元，") << plan.labels << tr(" of them to learn", " 个要学");
+  if (plan.replayed > 0) {
+    std::cout << tr("; ", "；") << plan.replayed
+              << tr(" of the rows are refusals of the base", " 行是原模型自己的拒答");
+  }
   if (plan.held_out > 0) {
     std::cout << tr("; ", "；") << plan.held_out << tr(" rows held out", " 行留作检验");
   }
@@ -72,6 +76,7 @@ Json plan_json(const TunePlan& plan) {
   Json proposals = Json::object();
   for (const TuneProposal& p : plan.proposals) proposals[p.key] = p.proposed;
   return {{"rows", plan.rows},
+          {"replayed", plan.replayed},
           {"held_out", plan.held_out},
           {"tokens", plan.tokens},
           {"labels", plan.labels},
@@ -118,6 +123,15 @@ void run(const Options& o) {
   std::unique_ptr<Progress> progress;
   const bool lines = !o.json && isatty(STDERR_FILENO) == 0;
   const TuneCallbacks callbacks{
+      .on_replay =
+          [&](int64_t done, int64_t total) {
+            if (!progress) {
+              progress = std::make_unique<Progress>(
+                  tr("ask the base for its refusals", "询问原模型会拒绝什么"), total);
+            }
+            progress->update(done);
+            if (done == total) progress.reset();
+          },
       .on_plan =
           [&](const TunePlan& plan) {
             made = plan;

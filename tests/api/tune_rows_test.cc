@@ -141,7 +141,7 @@ TEST(TuneRows, BurstsOfOneSideBecomeOneTurnAndTheUnansweredIsDropped) {
   EXPECT_EQ(rows.text(rows.data->rows[0]),
             "<|im_start|>user\na\nb<|im_end|>\n<|im_start|>assistant\nc\nd<|im_end|>\n");
   EXPECT_EQ(rows.data->left_out.at("nothing is answered"), 1);
-  EXPECT_EQ(rows.data->without_system, 1);
+  EXPECT_EQ(rows.data->systems.at(""), 1);
 }
 
 TEST(TuneRows, WhatIsLearned) {

@@ -206,6 +206,45 @@ TEST_F(TuneRun, PacksRowsIntoFewerUnits) {
   EXPECT_GT(outcome.plan.units, 7);
 }
 
+TEST_F(TuneRun, ReplaysWhatTheBaseRefusedAndAsksOnce) {
+  const std::string file = folder_ / "run/replayed_refusals.jsonl";
+  const std::vector<std::string> overrides = {"replay_refusals=0.2", "num_train_epochs=2",
+                                              "overwrite_output_dir=false", "val_size=4"};
+  // Random weights refuse nothing; the rows are those of the data.
+  EXPECT_EQ(run(overrides).plan.replayed, 0);
+  std::string said = read_file(file);
+  EXPECT_GT(std::count(said.begin(), said.end(), '\n'), 24);
+  // As if the base had refused twice.
+  for (int i = 0; i < 2; ++i) {
+    const std::string why = R"("left_out":"answered by the base")";
+    said.replace(said.find(why), why.size(), R"("left_out":"")");
+  }
+  const auto anew = [&] {
+    std::filesystem::remove_all(folder_ / "run");
+    std::filesystem::create_directory(folder_ / "run");
+    write_file(file, said);
+  };
+  anew();
+  const Outcome whole = run(overrides);
+  EXPECT_EQ(whole.plan.replayed, 2);
+  EXPECT_EQ(whole.plan.rows, 22);
+  EXPECT_EQ(whole.plan.held_out, 4);
+  EXPECT_THAT(whole.plan.notes, Contains(HasSubstr("replay_refusals: 2 of ")));
+  EXPECT_EQ(read_file(file), said);
+  const std::string bytes = adapter();
+  anew();
+  EXPECT_THROW(run(overrides, 2), Error);
+  const Outcome rest = run(overrides);
+  EXPECT_EQ(rest.plan.resumed_at, 2);
+  EXPECT_EQ(adapter(), bytes);
+  // Without the file the base is asked again, and the checkpoint is of other rows.
+  std::filesystem::remove(file);
+  EXPECT_THROW(run(overrides), Error);
+  EXPECT_THROW(run({"replay_refusals=0.7"}), Error);
+  EXPECT_EQ(config({"replay_refusals=true"}).replay_refusals, kReplayShare);
+  EXPECT_EQ(config({"replay_refusals=false"}).replay_refusals, 0);
+}
+
 TEST_F(TuneRun, TrainsAllWeightsAndWritesAModelThatOpens) {
   const Outcome outcome = run({"finetuning_type=full", "train_on_prompt=true",
                                "num_train_epochs=20", "learning_rate=5e-3"});
