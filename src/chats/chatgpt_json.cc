@@ -4,6 +4,7 @@
 // the root; the other branches are recorded as such. One conversation at a time is held in memory,
 // and one that cannot be read costs itself alone. docs/formats/chat-exports.md has the rules.
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -299,32 +300,46 @@ Ratings read_ratings(const InputFile& file) {
 void read_all(const InputFile& file, JsonObjects& objects, const MessageSink& sink) {
   const Ratings ratings = read_ratings(file);
   int64_t conversations = 0;
-  bool recovering = false;
+  std::optional<Message> damaged;  // said when it is known whether the file goes on behind it
+  uint64_t begin = 0, cut_at = 0;  // of it; where the file ends inside it, else 0
+  const auto tell = [&](bool goes_on) {
+    if (!damaged) return;
+    damaged->text = goes_on || cut_at == 0
+                        ? cat("unreadable from byte ", begin, " on")
+                        : cat("the file ends at byte ", cut_at,
+                              ", inside the conversation that begins at byte ", begin);
+    sink(std::move(*damaged));
+    damaged.reset();
+  };
   JsonPiece piece;
   while (objects.next(piece)) {
     const Json value = piece.whole ? parse_tolerantly(piece.text) : Json();
     Message place;
     place.file = file.path();
     if (field(value, "mapping").is_object()) {
+      tell(/*goes_on=*/true);
       place.line = ++conversations;
-      recovering = false;
       read_conversation(value, std::move(place), ratings, sink);
       continue;
     }
     // A list of something else, or a conversation that its export has left without a tree.
     const bool readable = piece.whole && !value.is_discarded();
-    if (readable && !recovering) continue;
-    if (!recovering) {
+    if (readable && !damaged) continue;
+    if (!damaged) {
       place.line = ++conversations;
       place.kind = MessageKind::kDamaged;
       place.talk = cat(place.file, "#", place.line);
-      place.text = cat("unreadable from byte ", piece.offset, " on");
-      sink(std::move(place));
+      damaged = std::move(place);
+      begin = piece.offset;
+      // With a lost quote too the text runs to the end, but there the list is closed.
+      const bool cut =
+          !piece.whole && objects.at_end_of_stream() && !trim_right(piece.text).ends_with(']');
+      cut_at = cut ? begin + piece.text.size() : 0;
     }
-    recovering = true;
     check(objects.recover(), ErrorCode::kFailed, file.path(),
           ": is damaged at too many places, the last at byte ", piece.offset, "; export it again");
   }
+  tell(/*goes_on=*/false);
 }
 
 void read_json(const InputFile& file, const MessageSink& sink) {

@@ -20,6 +20,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr int64_t kDamagedShown = 5;
+
 // FNV-1a of the words of a row, for finding equal ones.
 uint64_t hash_row(const Row& row) {
   uint64_t hash = 0xcbf29ce484222325u;
@@ -48,7 +50,7 @@ std::vector<Preference> preferences_in(const std::vector<Message>& messages,
 
 // Builds the rows of all talks into the ledger and fills in what the summary knows of them.
 void build_all_rows(Ledger& ledger, const ImportOptions& options, const StickerNames& stickers,
-                    AtomicFile& pairs, ImportSummary& summary) {
+                    ImportSummary& summary) {
   const RowOptions row_options = {.style = options.style,
                                   .session_gap = summary.session_gap.seconds,
                                   .row_chars = options.row_chars,
@@ -87,9 +89,8 @@ void build_all_rows(Ledger& ledger, const ImportOptions& options, const StickerN
     }
     for (const Preference& pair :
          preferences_in(messages, built.fates, summary.persona.id, options.row_chars)) {
-      pairs.write(preference_json(pair, system));
-      pairs.write("\n");
-      ++summary.preferences;
+      const int64_t first = rows + 1 - static_cast<int64_t>(built.rows.size());
+      ledger.add_preference(first, rows, preference_json(pair, system));
     }
     if (!built.rows.empty()) sessions += built.rows.back().session + 1;  // they only ever grow
     report(options.progress, "build", static_cast<int64_t>(t + 1),
@@ -137,10 +138,29 @@ class Outputs {
 };
 
 void write_rows(const Ledger& ledger, std::string_view split, AtomicFile& file) {
-  ledger.each_row(split, [&](std::string_view json) {
-    file.write(json);
-    file.write("\n");
+  ledger.each_row(split, [&](std::string_view json) { file.write(cat(json, '\n')); });
+}
+
+// Pairs of talks that are held out stay apart, or preference tuning would see what it is checked
+// with. Returns how many there are.
+int64_t write_preferences(const Ledger& ledger, bool held_out, const std::string& folder,
+                          Outputs& outputs, DatasetInfo& info) {
+  const char* const name = held_out ? "preferences_val" : "preferences";
+  const std::string file_name = cat(name, ".jsonl"), path = cat(folder, "/", file_name);
+  auto file = std::make_unique<AtomicFile>(path);
+  int64_t count = 0;
+  ledger.each_preference(held_out, [&](std::string_view json) {
+    file->write(cat(json, '\n'));
+    ++count;
   });
+  if (count > 0) {
+    outputs.add(std::move(file));
+    info.add(name, file_name, DatasetKind::kPairs);
+  } else {
+    outputs.remove(path);
+    info.remove(name);
+  }
+  return count;
 }
 
 }  // namespace
@@ -173,6 +193,9 @@ ImportSummary import_chats(const ImportOptions& options) {
   summary.files = std::move(sources.files);
   summary.skipped = std::move(sources.skipped);
   summary.messages = ledger.message_count();
+  for (const DamagedRecord& record : ledger.damaged(kDamagedShown)) {
+    summary.damaged.push_back(cat(record.file, ": record ", record.line, ": ", record.what));
+  }
   summary.people = ledger.people();
   summary.persona = choose_persona(summary.people, ledger.talks(),
                                    masker && !has_person(summary.people, options.persona)
@@ -187,8 +210,7 @@ ImportSummary import_chats(const ImportOptions& options) {
   summary.stickers = static_cast<int64_t>(used.size());
 
   Outputs outputs;
-  auto pairs = std::make_unique<AtomicFile>(out("preferences.jsonl"));
-  build_all_rows(ledger, options, sticker_names(stickers), *pairs, summary);
+  build_all_rows(ledger, options, sticker_names(stickers), summary);
   summary.used = ledger.used();
   summary.instructions = ledger.instructions();
   summary.dropped = ledger.dropped();
@@ -211,13 +233,8 @@ ImportSummary import_chats(const ImportOptions& options) {
     outputs.remove(out("val.jsonl"));
     info.remove("chats_val");
   }
-  if (summary.preferences > 0) {
-    outputs.add(std::move(pairs));
-    info.add("preferences", "preferences.jsonl", DatasetKind::kPairs);
-  } else {
-    outputs.remove(out("preferences.jsonl"));
-    info.remove("preferences");
-  }
+  summary.preferences = write_preferences(ledger, false, options.out, outputs, info);
+  summary.val_preferences = write_preferences(ledger, true, options.out, outputs, info);
   outputs.add(out("dataset_info.json"), info.text());
   outputs.add(out("stickers.json"), stickers_json(stickers));
   if (masker) {

@@ -2,8 +2,10 @@
 //
 //   out/train.jsonl        rows as OpenAI messages with the ids of their messages in the ledger
 //   out/val.jsonl          the hold-out, where there is one
-//   out/preferences.jsonl  pairs of a chosen and a rejected answer, where there are any
-//   out/dataset_info.json  names them (chats, chats_val, preferences) for zhiyin and LLaMA-Factory
+//   out/preferences.jsonl  pairs of a chosen and a rejected answer, where there are any; those of
+//                          talks that are held out in preferences_val.jsonl
+//   out/dataset_info.json  names them (chats, chats_val, preferences, preferences_val) for zhiyin
+//                          and LLaMA-Factory
 //   out/stickers.json      names and addresses of stickers; names edited there are kept
 //   out/ledger.db          every message of the export and what became of it (ledger.h)
 //

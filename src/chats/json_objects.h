@@ -33,6 +33,9 @@ class JsonObjects {
 
   bool next(JsonPiece& piece);
 
+  // Whether all of the stream has been scanned.
+  bool at_end_of_stream() const { return end_ && at_ >= buffer_.size(); }
+
   // The piece last given was not readable: goes on with the first thing behind its beginning that
   // looks like the start of another element, which may lie inside it. False, at the end, when so
   // much has been looked through again and again that the file is an attack on the reader's time.

@@ -26,6 +26,8 @@ Ledger::Ledger(const std::string& path) : path_(path) {
       " row INTEGER, reason TEXT);"
       "CREATE TABLE rows(id INTEGER PRIMARY KEY, session INTEGER, split TEXT, begin_time INTEGER,"
       " end_time INTEGER, answers INTEGER, hash INTEGER, json TEXT);"
+      "CREATE TABLE preferences(id INTEGER PRIMARY KEY, first_row INTEGER, last_row INTEGER,"
+      " json TEXT);"
       "CREATE INDEX message_order ON messages(talk, time)");
   add_message_ = std::make_unique<Statement>(
       *database_,
@@ -170,6 +172,31 @@ void Ledger::add_row(const LedgerRow& row, std::string_view json) {
 
 void Ledger::set_split(int64_t row, std::string_view split) {
   Statement(*database_, "UPDATE rows SET split = ? WHERE id = ?").bind(split, row).step();
+}
+
+void Ledger::add_preference(int64_t first_row, int64_t last_row, std::string_view json) {
+  Statement(*database_, "INSERT INTO preferences(first_row, last_row, json) VALUES(?,?,?)")
+      .bind(first_row, last_row, json)
+      .step();
+}
+
+void Ledger::each_preference(bool held_out,
+                             const std::function<void(std::string_view)>& take) const {
+  Statement query(*database_,
+                  "SELECT json FROM preferences WHERE ? = EXISTS(SELECT 1 FROM rows"
+                  " WHERE rows.id BETWEEN first_row AND last_row AND split = 'val') ORDER BY id");
+  query.bind(int64_t{held_out});
+  while (query.step()) take(query.view(0));
+}
+
+std::vector<DamagedRecord> Ledger::damaged(int64_t at_most) const {
+  std::vector<DamagedRecord> records;
+  Statement query(*database_,
+                  "SELECT file, line, text FROM messages WHERE kind = 'damaged' ORDER BY id"
+                  " LIMIT ?");
+  query.bind(at_most);
+  while (query.step()) records.push_back({query.text(0), query.number(1), query.text(2)});
+  return records;
 }
 
 void Ledger::each_row(std::string_view split,

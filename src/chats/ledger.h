@@ -7,6 +7,7 @@
 //            kind, text, joint, quote_name, quote_text, sticker_key, sticker_url, parent, rating,
 //            row, reason)
 //   rows(id, session, split, begin_time, end_time, answers, hash, json)
+//   preferences(id, first_row, last_row, json)
 // For each message exactly one of row and reason is set; times are seconds since 1970 on the clock
 // of the export.
 #pragma once
@@ -52,6 +53,13 @@ struct StickerContext {
   int distance = 1;  // in messages
 };
 
+// A record of the export that cannot be read.
+struct DamagedRecord {
+  std::string file;
+  int64_t line = 0;
+  std::string what;  // "unreadable from byte 7 on", or the record as it stands there
+};
+
 struct LedgerRow {
   int64_t id = 0;  // from 1, in the order of the talks
   int64_t session = 0;
@@ -82,9 +90,14 @@ class Ledger {
   void set_reason(int64_t message, std::string_view reason);
   void add_row(const LedgerRow& row, std::string_view json);
   void set_split(int64_t row, std::string_view split);
+  // A pair of answers of a talk whose rows are first_row to last_row; none where last_row is less.
+  void add_preference(int64_t first_row, int64_t last_row, std::string_view json);
 
   void each_row(std::string_view split, const std::function<void(std::string_view)>& take) const;
+  // Those of talks of which a row is held out, or the others.
+  void each_preference(bool held_out, const std::function<void(std::string_view)>& take) const;
   std::vector<LedgerRow> rows() const;
+  std::vector<DamagedRecord> damaged(int64_t at_most) const;  // in the order they were read
   std::map<std::string, int64_t> dropped() const;
   int64_t used() const;
 

@@ -5,6 +5,7 @@
 #include <unordered_set>
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "chats/importer.h"
 #include "chats/input_file.h"
 
@@ -12,6 +13,8 @@ namespace zhiyin::chats {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr size_t kBytesShown = 200;
 
 struct Source {
   InputFile file;
@@ -104,6 +107,12 @@ Sources read_sources(Ledger& ledger, const std::vector<std::string>& paths,
   }
   check(ledger.message_count() > 0, ErrorCode::kFailed, join(sources.files),
         ": there are no messages in it; export the chat again");
+  if (ledger.people().empty()) {
+    for (const DamagedRecord& record : ledger.damaged(1)) {
+      fail(ErrorCode::kFailed, record.file, ": ", printable(record.what, kBytesShown),
+           ", and no message stands whole before or behind it; export the chat again");
+    }
+  }
   report(progress, "read", total, total);
   return sources;
 }

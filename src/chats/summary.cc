@@ -75,6 +75,7 @@ std::string summary_json(const ImportSummary& s) {
                                        {"session_gap_learned", s.session_gap.learned},
                                        {"stickers", s.stickers},
                                        {"preferences", s.preferences},
+                                       {"val_preferences", s.val_preferences},
                                        {"first_time", format_time(s.first_time)},
                                        {"last_time", format_time(s.last_time)},
                                        {"longest_row", longest(s)},
@@ -85,9 +86,10 @@ std::string summary_json(const ImportSummary& s) {
                                        {"instructions", s.instructions},
                                        {"masked", s.masked},
                                        {"mask_map", s.mask_map},
+                                       {"damaged", s.damaged},
                                        {"files", s.files},
                                        {"skipped", s.skipped}};
-  return root.dump(2);
+  return root.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
 std::string summary_text(const ImportSummary& s) {
@@ -107,6 +109,8 @@ std::string summary_text(const ImportSummary& s) {
     line("time      ", format_time(s.first_time), " to ", format_time(s.last_time));
   line("messages  ", s.messages, ": ", s.used, " used");
   for (const auto& [reason, count] : s.dropped) line("          ", count, " dropped: ", reason);
+  for (const std::string& record : s.damaged) line("damaged   ", one_line(record));
+  if (!s.damaged.empty()) line("          what is lost there comes back with a new export");
   line("coverage  ", std::round(s.coverage * 1000) / 10.0,
        " % of the persona's messages with words");
   line("session   ends after ", duration_text(static_cast<double>(s.session_gap.seconds)),
@@ -123,7 +127,10 @@ std::string summary_text(const ImportSummary& s) {
          width > 0 ? " " : "", bar.rows);
   }
   line("stickers  ", s.stickers);
-  if (s.preferences > 0) line("pairs     ", s.preferences, " of a chosen and a rejected answer");
+  if (s.preferences + s.val_preferences > 0) {
+    line("pairs     ", s.preferences, " of a chosen and a rejected answer, ", s.val_preferences,
+         " held out");
+  }
   if (!s.instructions.empty()) {
     line("custom    the export holds instructions to the assistant; --system could be: ",
          one_line(s.instructions.front()));

@@ -84,16 +84,23 @@ TEST_P(ImportCase, GivesWhatTheCaseSays) {
   }
   check_contents(rows, expected, "rows");
   check_contents(val, expected, "val");
-  if (expected.contains("preferences")) {
+  for (const std::string name : {"preferences", "preferences_val"}) {
+    if (!expected.contains(name)) continue;
     Json pairs = Json::array();
-    for (const Json& pair : read_jsonl(out / "data/preferences.jsonl")) {
+    for (const Json& pair : read_jsonl(out / ("data/" + name + ".jsonl"))) {
       Json question = Json::array();
       for (const Json& message : pair["messages"]) question.push_back(message["content"]);
       pairs.push_back({question, pair["chosen"]["content"], pair["rejected"]["content"]});
     }
-    EXPECT_EQ(pairs, expected["preferences"]);
-    EXPECT_EQ(Json::parse(read_file(out / "data/dataset_info.json"))["preferences"]["ranking"],
-              true);
+    EXPECT_EQ(pairs, expected[name]);
+    EXPECT_EQ(Json::parse(read_file(out / "data/dataset_info.json"))[name]["ranking"], true);
+  }
+  if (expected.contains("damaged")) {
+    ASSERT_EQ(actual["damaged"].size(), expected["damaged"].size());
+    for (size_t i = 0; i < expected["damaged"].size(); ++i) {
+      EXPECT_THAT(actual["damaged"][i].get<std::string>(),
+                  ::testing::HasSubstr(expected["damaged"][i].get<std::string>()));
+    }
   }
   if (expected.contains("message_ids")) {
     for (size_t i = 0; i < rows.size(); ++i) {
