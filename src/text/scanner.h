@@ -6,14 +6,9 @@
 #include <string_view>
 #include <vector>
 
-namespace zhiyin {
+#include "text/text_span.h"
 
-// A part of a text, in bytes.
-struct TextSpan {
-  size_t begin = 0;
-  size_t end = 0;
-  bool operator==(const TextSpan&) const = default;
-};
+namespace zhiyin {
 
 inline constexpr size_t kNoMatch = static_cast<size_t>(-1);
 

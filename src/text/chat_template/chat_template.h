@@ -14,17 +14,13 @@
 
 #include "text/chat_template/budget.h"
 #include "text/chat_template/template_error.h"
+#include "text/text_span.h"
 
 namespace zhiyin {
 
 struct RenderOptions {
   std::optional<std::tm> now;  // what strftime_now shows; default: the local time
   RenderLimits limits = {};
-};
-
-// Bytes [begin, end) of a rendered text.
-struct TextSpan {
-  size_t begin = 0, end = 0;
 };
 
 struct RenderedText {
