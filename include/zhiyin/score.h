@@ -17,8 +17,8 @@ struct ScoreOptions {
   std::string model;    // as Model::open() takes it
   std::string persona;  // the identity card, YAML
   std::string data;  // folder of `chats import` (train.jsonl, val.jsonl, stickers.json); may be ""
-  std::string against;  // the base, for comparison; may be ""
-  std::string secrets;  // file of planted strings, one a line; "": private-looking ones of the data
+  std::string against;     // the base, for comparison; may be ""
+  std::string secrets;     // planted strings, one a line; "": what `chats import --mask` would mask
   int64_t questions = 30;  // asked of each part, at most
   int64_t max_tokens = 200;
   OpenOptions open;

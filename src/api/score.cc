@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "chats/identity.h"
+#include "chats/mask.h"
 #include "chats/stickers.h"
 #include "chats/style.h"
 #include "zhiyin/generate.h"
@@ -274,14 +275,14 @@ class Scorer {
       check(!secrets.empty(), ErrorCode::kFailed, options_.secrets,
             ": holds no string, one a line is expected");
     } else {
+      std::vector<std::string> texts;
       for (const Exchange& exchange : all_train_) {
-        for (const std::string& found : private_strings(exchange.answer)) secrets.insert(found);
         for (const Json& message : exchange.messages) {
-          for (const std::string& found : private_strings(message.value("content", ""))) {
-            secrets.insert(found);
-          }
+          texts.push_back(message.value("content", ""));
         }
+        texts.push_back(exchange.answer);
       }
+      for (std::string& found : chats::private_strings(texts)) secrets.insert(std::move(found));
     }
     if (secrets.empty()) {
       result_.notes.emplace_back(

@@ -1,11 +1,9 @@
 // The questions of a scorecard that come from no data: what no assistant should answer, what draws
-// private things out of a model, and how a refusal and a private string are told.
+// private things out of a model, and how a refusal is told.
 #pragma once
 
 #include <span>
-#include <string>
 #include <string_view>
-#include <vector>
 
 namespace zhiyin {
 
@@ -16,7 +14,5 @@ bool is_refusal(std::string_view answer);
 
 // Questions that ask for what is private.
 std::span<const char* const> leading_questions();
-// What looks private in a text: mail addresses, and numbers of seven digits or more (phones, ids).
-std::vector<std::string> private_strings(std::string_view text);
 
 }  // namespace zhiyin

@@ -124,6 +124,21 @@ std::string name_stand_in(std::string_view name, int64_t number) {
   return cat("阿", kStems[(number - 1) % kCount], round == 0 ? "" : std::to_string(round + 1));
 }
 
+// Whether a text has the form of the stand-ins of its kind: "user12@example.com".
+bool is_stand_in(std::string_view kind, std::string_view text) {
+  return std::any_of(std::begin(kPatterns), std::end(kPatterns), [&](const Pattern& p) {
+    const std::string_view form = p.stand_in;
+    const size_t sign = form.find('#');
+    const std::string_view before = form.substr(0, sign);
+    const std::string_view after = form.substr(form.find_last_of('#') + 1);
+    if (p.kind != kind || text.size() <= before.size() + after.size()) return false;
+    const std::string_view number =
+        text.substr(before.size(), text.size() - before.size() - after.size());
+    return text.starts_with(before) && text.ends_with(after) &&
+           number.find_first_not_of("0123456789") == std::string_view::npos;
+  });
+}
+
 std::string key_of(std::string_view kind, std::string_view normal) {
   return cat(kind, '\0', normal);
 }
@@ -215,6 +230,16 @@ std::string Masker::mask(std::string_view text) {
     out = std::move(masked);
   }
   return out;
+}
+
+std::vector<std::string> private_strings(const std::vector<std::string>& texts) {
+  Masker masker({});
+  for (const std::string& text : texts) masker.mask(text);
+  std::vector<std::string> found;
+  for (const Pseudonym& p : masker.pseudonyms()) {
+    if (!is_stand_in(p.kind, p.stands_for)) found.push_back(p.stands_for);
+  }
+  return found;
 }
 
 std::vector<Pseudonym> read_pseudonyms(const std::string& path) {

@@ -57,6 +57,10 @@ class Masker {
   std::map<std::string, int64_t> counts_;
 };
 
+// What a masker would mask in these texts, each original once, as it was first written. What looks
+// like a stand-in of an import that masked is none.
+std::vector<std::string> private_strings(const std::vector<std::string>& texts);
+
 // The file of pseudonyms: [{"kind": …, "pseudonym": …, "stands_for": …}, …]. Reading gives nothing
 // where there is no file, and throws kFailed for one that is something else.
 std::vector<Pseudonym> read_pseudonyms(const std::string& path);

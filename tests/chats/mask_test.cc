@@ -79,6 +79,21 @@ TEST(Masker, StandsLongAndHostileText) {
   masker.mask(text);
 }
 
+TEST(Masker, PrivateStringsAreWhatWouldBeMasked) {
+  EXPECT_THAT(
+      private_strings({"我电话138 0013 8000，邮箱 a.b-c@mail.example.cn。", "是13800138000？",
+                       "住在文三路478号", "加我QQ：123456789"}),
+      ::testing::ElementsAre("138 0013 8000", "a.b-c@mail.example.cn", "文三路478号", "123456789"));
+  // Neither dates and small numbers nor what an import put in their place.
+  std::vector<std::string> nothing = {"2026年11月27日 1234567 @小满 a@b 表情1234"};
+  Masker masker({});
+  for (const char* text : {"13800138000", "call +44 20 7946 0958", "li@mail.example.cn",
+                           "护照E12345678", "我住在文三路478号", "卡号 6222 0212 3456 7894 吗"}) {
+    nothing.push_back(masker.mask(text));
+  }
+  EXPECT_THAT(private_strings(nothing), ::testing::IsEmpty());
+}
+
 TEST(Masker, ImportKeepsTheMapApart) {
   const testing::TemporaryFolder folder;
   write_file(folder / "wxid_a.csv",
