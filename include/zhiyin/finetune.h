@@ -4,6 +4,7 @@
 // The configuration is a YAML file with the field names of LLaMA-Factory.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -14,6 +15,13 @@
 namespace zhiyin {
 
 inline constexpr double kReplayShare = 0.1;
+
+// What a user should know, in both languages of the program.
+struct TuneNote {
+  std::string english, chinese;
+
+  auto operator<=>(const TuneNote&) const = default;
+};
 
 struct TuneConfig {
   std::string model, output_dir, dataset_dir = "data";
@@ -55,8 +63,8 @@ struct TuneConfig {
   std::string save_strategy = "steps";  // "epoch", "no" (at the end alone)
   bool plot_loss = false;
   bool overwrite_output_dir = false;
-  std::string text;                  // the file as it was read, kept beside the result
-  std::vector<std::string> ignored;  // keys that mean nothing here, each with the reason
+  std::string text;               // the file as it was read, kept beside the result
+  std::vector<TuneNote> ignored;  // keys that mean nothing here, each with the reason
 };
 
 // overrides: "key=value", stronger than the file. Throws kNotFound without the file, kUsage for an
@@ -81,9 +89,9 @@ struct TunePlan {
   int64_t memory_bytes = 0, free_bytes = 0;   // of the whole process, estimated; of the machine
   double tokens_per_second = 0, seconds = 0;  // measured on a few rows; of what is left to do
   std::vector<TuneProposal> proposals;
-  bool proposals_taken = false;    // plan: auto; `now` is then what the configuration said
-  int64_t proposed_updates = 0;    // with the proposals
-  std::vector<std::string> notes;  // what was left out and why
+  bool proposals_taken = false;  // plan: auto; `now` is then what the configuration said
+  int64_t proposed_updates = 0;  // with the proposals
+  std::vector<TuneNote> notes;   // what was left out and why
 };
 
 struct TuneStep {

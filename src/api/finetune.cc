@@ -222,18 +222,21 @@ struct Tuner::Impl {
       refusals.add_conversation(std::move(messages), 1);
     }
     for (const auto& [reason, count] : replay->left_out()) {
-      plan.notes.push_back(cat("replay_refusals: left out ", count, ": ", reason));
+      note(cat("replay_refusals: left out ", count, ": ", reason.english),
+           cat("replay_refusals：略去 ", count, "：", reason.chinese));
     }
     if (refusals.rows.empty()) {
-      plan.notes.push_back("replay_refusals: the base refused nothing that can be replayed");
+      note("replay_refusals: the base refused nothing that can be replayed",
+           "replay_refusals：原模型没有可以重放的拒答");
       return;
     }
     const float weight = replay_weight(rows, refusals.rows, config.replay_refusals);
     plan.replayed = static_cast<int64_t>(refusals.rows.size());
-    plan.notes.push_back(cat("replay_refusals: ", plan.replayed, " of ", replay->answers().size(),
-                             " answers of the base are trained on, with "
-                             "the weight ",
-                             weight));
+    const size_t asked = replay->answers().size();
+    note(cat("replay_refusals: ", plan.replayed, " of ", asked,
+             " answers of the base are trained on, with the weight ", weight),
+         cat("replay_refusals：原模型的 ", asked, " 个回答中有 ", plan.replayed,
+             " 个参与训练，权重 ", weight));
     for (TrainRow& row : refusals.rows) {
       row.weight = weight;
       rows.push_back(std::move(row));
@@ -242,7 +245,9 @@ struct Tuner::Impl {
 
   void check_rows(const TuneRows& data) const {
     std::vector<std::string> reasons;
-    for (const auto& [reason, count] : data.left_out) reasons.push_back(cat(count, " × ", reason));
+    for (const auto& [reason, count] : data.left_out) {
+      reasons.push_back(cat(count, " × ", reason.english));
+    }
     check(!data.rows.empty(), ErrorCode::kFailed, "no row is left to learn from: ",
           reasons.empty() ? std::string("the data sets are empty") : join(reasons));
     // A model that never saw the end of an answer never stops.
@@ -257,29 +262,40 @@ struct Tuner::Impl {
          "base made for chat");
   }
 
+  void note(std::string english, std::string chinese) {
+    plan.notes.push_back({std::move(english), std::move(chinese)});
+  }
+
   void note_rows(const TuneRows& data) {
-    for (const std::string& key : config.ignored) plan.notes.push_back("ignored " + key);
+    for (const TuneNote& key : config.ignored) {
+      note("ignored " + key.english, "忽略 " + key.chinese);
+    }
     for (const auto& [reason, count] : data.left_out) {
-      plan.notes.push_back(cat("left out ", count, ": ", reason));
+      note(cat("left out ", count, ": ", reason.english),
+           cat("略去 ", count, "：", reason.chinese));
     }
     if (data.split > 0) {
-      plan.notes.push_back(cat(data.split, " conversations longer than cutoff_len ",
-                               config.cutoff_len,
-                               " are split between exchanges; no answer is cut"));
+      note(cat(data.split, " conversations longer than cutoff_len ", config.cutoff_len,
+               " are split between exchanges; no answer is cut"),
+           cat(data.split, " 段对话超过 cutoff_len ", config.cutoff_len,
+               "，在问答之间拆开；没有回答被截断"));
     }
     if (data.shortened > 0) {
-      plan.notes.push_back(
-          cat(data.shortened, " questions lost their beginning, so that their answers fit"));
+      note(cat(data.shortened, " questions lost their beginning, so that their answers fit"),
+           cat(data.shortened, " 个问题去掉了开头，好让回答放得下"));
     }
     const auto none = data.systems.find("");
     if (none != data.systems.end() && config.chat_template == "qwen" && config.system.empty()) {
-      plan.notes.push_back(cat(none->second, " rows have no system message and get \"", kQwenSystem,
-                               "\" as in LLaMA-Factory; template: chatml adds none, "
-                               "default_system: another"));
+      note(cat(none->second, " rows have no system message and get \"", kQwenSystem,
+               "\" as in LLaMA-Factory; template: chatml adds none, default_system: another"),
+           cat(none->second, " 行没有系统消息，按 LLaMA-Factory 的做法加上“", kQwenSystem,
+               "”；template: chatml 不加，default_system: 加别的"));
     }
     if (config.packing) {
-      plan.notes.push_back(cat(rows.size(), " rows are packed into ", units.size(), " of up to ",
-                               config.cutoff_len, " tokens; they do not see each other"));
+      note(cat(rows.size(), " rows are packed into ", units.size(), " of up to ", config.cutoff_len,
+               " tokens; they do not see each other"),
+           cat(rows.size(), " 行拼成 ", units.size(), " 组，每组至多 ", config.cutoff_len,
+               " 个词元；各行互不可见"));
     }
   }
 
@@ -313,15 +329,17 @@ struct Tuner::Impl {
       plan.memory_bytes += plan.trained_parameters * static_cast<int64_t>(sizeof(float));
     }
     plan.free_bytes = available_memory();
-    for (const std::string& note : tuned->notes()) plan.notes.push_back(note);
+    for (const TuneNote& said : tuned->notes()) plan.notes.push_back(said);
     plan.tokens_per_second = measured_speed(*trainer, rows);
     const double left = static_cast<double>(plan.updates - plan.resumed_at);
     // Without a way back an evaluation takes about a third of the time.
     const int64_t interval = evaluation_interval(config, plan.updates, updates_an_epoch());
     if (!held_out.empty() && interval > plan.updates) {
-      plan.notes.push_back(cat("eval_steps ", interval, " is more than the ", plan.updates,
-                               " updates: the rows held out are evaluated at the end alone, and no "
-                               "better state can be kept"));
+      note(cat("eval_steps ", interval, " is more than the ", plan.updates,
+               " updates: the rows held out are evaluated at the end alone, and no better state "
+               "can be kept"),
+           cat("eval_steps ", interval, " 多于全部 ", plan.updates,
+               " 次更新：留作检验的数据只在最后评估，无法保留更好的状态"));
     }
     const double evaluations =
         1 + (interval > 0 ? std::floor(left / static_cast<double>(interval)) : 0);

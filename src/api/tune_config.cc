@@ -87,8 +87,10 @@ Setter only(const std::vector<std::string>& wanted) {
   };
 }
 
-Setter ignore(const std::string& why) {
-  return [why](TuneConfig& c, const Entry& entry) { c.ignored.push_back(entry.key + ": " + why); };
+Setter ignore(const char* why, const char* why_chinese) {
+  return [=](TuneConfig& c, const Entry& entry) {
+    c.ignored.push_back({cat(entry.key, ": ", why), cat(entry.key, "：", why_chinese)});
+  };
 }
 
 void set_finetuning_type(TuneConfig& c, const Entry& entry) {
@@ -137,7 +139,8 @@ void set_resume(TuneConfig& c, const Entry& entry) {
   const auto text = value_of<std::string>(entry, "true or a path");
   c.resume = text != "false";
   if (c.resume && text != "true") {
-    c.ignored.push_back(entry.key + ": the checkpoint in output_dir is taken");
+    c.ignored.push_back({entry.key + ": the checkpoint in output_dir is taken",
+                         entry.key + "：使用 output_dir 中的检查点"});
   }
 }
 
@@ -146,11 +149,16 @@ void set_packing(TuneConfig& c, const Entry& entry) {
 }
 
 const std::map<std::string, Setter>& setters() {
-  constexpr const char* kOneProcess = "there is one process";
-  constexpr const char* kInOneGo = "rows are read in one go";
-  constexpr const char* kPrecision =
-      "products with a quantised base are in bf16 where the CPU has it, adapters in f32";
-  constexpr const char* kRecompute = "blocks are computed again where memory asks for it";
+  struct Reason {
+    const char *english, *chinese;
+  };
+  constexpr Reason kOneProcess = {"there is one process", "只有一个进程"};
+  constexpr Reason kInOneGo = {"rows are read in one go", "数据一次读完"};
+  constexpr Reason kPrecision = {
+      "products with a quantised base are in bf16 where the CPU has it, adapters in f32",
+      "与量化底模的乘积在 CPU 支持时用 bf16，适配器用 f32"};
+  constexpr Reason kRecompute = {"blocks are computed again where memory asks for it",
+                                 "内存不够时自动重算各层"};
   static const std::map<std::string, Setter> table = {
       {"model_name_or_path", set(&TuneConfig::model)},
       {"template", set(&TuneConfig::chat_template)},
@@ -206,46 +214,57 @@ const std::map<std::string, Setter>& setters() {
       {"early_stopping_steps", set(&TuneConfig::early_stopping_steps)},
       {"load_best_model_at_end", set(&TuneConfig::load_best_model_at_end)},
       {"metric_for_best_model", only({"loss", "eval_loss"})},
-      {"do_eval", ignore("rows held out are always evaluated")},
+      {"do_eval", ignore("rows held out are always evaluated", "留作检验的数据总会被评估")},
       {"do_predict", only({"false"})},
-      {"greater_is_better", ignore("a lower loss is better")},
-      {"per_device_eval_batch_size", ignore("it changes no number; memory alone decides")},
-      {"bf16", ignore(kPrecision)},
-      {"fp16", ignore(kPrecision)},
-      {"pure_bf16", ignore(kPrecision)},
-      {"tf32", ignore(kPrecision)},
-      {"upcast_layernorm", ignore("norms are always in f32")},
-      {"quantization_method", ignore("quantization_bit says which format: Q4_K_M or Q8_0")},
-      {"quantization_type", ignore("quantization_bit says which format: Q4_K_M or Q8_0")},
-      {"double_quantization", ignore("the scales of Q4_K are quantised anyway")},
-      {"flash_attn", ignore("attention is always fused")},
-      {"gradient_checkpointing", ignore(kRecompute)},
-      {"disable_gradient_checkpointing", ignore(kRecompute)},
-      {"overwrite_cache", ignore("nothing is cached")},
-      {"cache_dir", ignore("nothing is downloaded")},
-      {"preprocessing_num_workers", ignore(kInOneGo)},
-      {"preprocessing_batch_size", ignore(kInOneGo)},
-      {"dataloader_num_workers", ignore(kInOneGo)},
-      {"dataloader_pin_memory", ignore(kInOneGo)},
+      {"greater_is_better", ignore("a lower loss is better", "损失越低越好")},
+      {"per_device_eval_batch_size",
+       ignore("it changes no number; memory alone decides", "不影响任何数值，只由内存决定")},
+      {"bf16", ignore(kPrecision.english, kPrecision.chinese)},
+      {"fp16", ignore(kPrecision.english, kPrecision.chinese)},
+      {"pure_bf16", ignore(kPrecision.english, kPrecision.chinese)},
+      {"tf32", ignore(kPrecision.english, kPrecision.chinese)},
+      {"upcast_layernorm", ignore("norms are always in f32", "归一化总用 f32")},
+      {"quantization_method", ignore("quantization_bit says which format: Q4_K_M or Q8_0",
+                                     "格式由 quantization_bit 决定：Q4_K_M 或 Q8_0")},
+      {"quantization_type", ignore("quantization_bit says which format: Q4_K_M or Q8_0",
+                                   "格式由 quantization_bit 决定：Q4_K_M 或 Q8_0")},
+      {"double_quantization",
+       ignore("the scales of Q4_K are quantised anyway", "Q4_K 的缩放系数本来就是量化的")},
+      {"flash_attn", ignore("attention is always fused", "注意力总是融合计算")},
+      {"gradient_checkpointing", ignore(kRecompute.english, kRecompute.chinese)},
+      {"disable_gradient_checkpointing", ignore(kRecompute.english, kRecompute.chinese)},
+      {"overwrite_cache", ignore("nothing is cached", "没有缓存")},
+      {"cache_dir", ignore("nothing is downloaded", "不下载任何东西")},
+      {"preprocessing_num_workers", ignore(kInOneGo.english, kInOneGo.chinese)},
+      {"preprocessing_batch_size", ignore(kInOneGo.english, kInOneGo.chinese)},
+      {"dataloader_num_workers", ignore(kInOneGo.english, kInOneGo.chinese)},
+      {"dataloader_pin_memory", ignore(kInOneGo.english, kInOneGo.chinese)},
       {"streaming", only({"false"})},
-      {"ddp_timeout", ignore(kOneProcess)},
-      {"ddp_find_unused_parameters", ignore(kOneProcess)},
-      {"local_rank", ignore(kOneProcess)},
-      {"deepspeed", ignore(kOneProcess)},
-      {"logging_first_step", ignore("logging_steps says which updates are logged")},
-      {"logging_strategy", ignore("logging_steps says which updates are logged")},
-      {"logging_dir", ignore("trainer_log.jsonl is in output_dir")},
-      {"save_total_limit", ignore("one checkpoint is kept, and the best state in it")},
-      {"save_only_model", ignore("the checkpoint is needed to go on after a stop")},
-      {"include_num_input_tokens_seen", ignore("trainer_log.jsonl always counts tokens")},
-      {"include_tokens_per_second", ignore("trainer_log.jsonl always has the throughput")},
-      {"report_to", ignore("nothing is sent anywhere")},
-      {"run_name", ignore("nothing is sent anywhere")},
+      {"ddp_timeout", ignore(kOneProcess.english, kOneProcess.chinese)},
+      {"ddp_find_unused_parameters", ignore(kOneProcess.english, kOneProcess.chinese)},
+      {"local_rank", ignore(kOneProcess.english, kOneProcess.chinese)},
+      {"deepspeed", ignore(kOneProcess.english, kOneProcess.chinese)},
+      {"logging_first_step",
+       ignore("logging_steps says which updates are logged", "由 logging_steps 决定记录哪些更新")},
+      {"logging_strategy",
+       ignore("logging_steps says which updates are logged", "由 logging_steps 决定记录哪些更新")},
+      {"logging_dir",
+       ignore("trainer_log.jsonl is in output_dir", "trainer_log.jsonl 在 output_dir 中")},
+      {"save_total_limit", ignore("one checkpoint is kept, and the best state in it",
+                                  "只保留一个检查点，其中含最好的状态")},
+      {"save_only_model",
+       ignore("the checkpoint is needed to go on after a stop", "停止后继续训练需要检查点")},
+      {"include_num_input_tokens_seen",
+       ignore("trainer_log.jsonl always counts tokens", "trainer_log.jsonl 总会记录词元数")},
+      {"include_tokens_per_second",
+       ignore("trainer_log.jsonl always has the throughput", "trainer_log.jsonl 总会记录吞吐量")},
+      {"report_to", ignore("nothing is sent anywhere", "不向任何地方发送数据")},
+      {"run_name", ignore("nothing is sent anywhere", "不向任何地方发送数据")},
       {"push_to_hub", only({"false"})},
-      {"trust_remote_code", ignore("no foreign code is ever run")},
-      {"use_fast_tokenizer", ignore("there is one tokenizer")},
-      {"use_unsloth", ignore("it is for GPUs")},
-      {"enable_liger_kernel", ignore("it is for GPUs")},
+      {"trust_remote_code", ignore("no foreign code is ever run", "从不运行外来代码")},
+      {"use_fast_tokenizer", ignore("there is one tokenizer", "只有一种分词器")},
+      {"use_unsloth", ignore("it is for GPUs", "只用于 GPU")},
+      {"enable_liger_kernel", ignore("it is for GPUs", "只用于 GPU")},
   };
   return table;
 }

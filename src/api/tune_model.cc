@@ -31,7 +31,8 @@ TunedModel::TunedModel(const TuneConfig& config, Model::Impl& base) : config_(co
   if (config.quantization_bit == 0) {
     lm_ = &base.need_causal_lm();
   } else if (is_quantised(base.files)) {
-    notes_.push_back("ignored quantization_bit: the base is quantised, and trained on as it is");
+    notes_.push_back({"ignored quantization_bit: the base is quantised, and trained on as it is",
+                      "忽略 quantization_bit：原模型已量化，直接在其上训练"});
     lm_ = &base.need_causal_lm();
   } else {
     open_packed();
@@ -51,7 +52,8 @@ void TunedModel::open_packed() {
     // Beside the prepared form these stay, as there is no file to read them from again.
     base_bytes_ += (weight.packed() != nullptr ? 2 : 1) * weight.bytes();
   }
-  notes_.push_back(cat("the base is packed as ", mix_info(mix).name, " in memory"));
+  notes_.push_back({cat("the base is packed as ", mix_info(mix).name, " in memory"),
+                    cat("原模型在内存中压成 ", mix_info(mix).name)});
 }
 
 void TunedModel::open_trainable() {
@@ -77,10 +79,13 @@ void TunedModel::attach_lora() {
     adapter_ = read_lora_adapter(config_.adapter);
     adapter_.dropout = config_.lora_dropout;
     set_rope_pairs(adapter_, c.rope.adjacent, c.head_dim);
-    notes_.push_back(cat("going on from the adapter ", config_.adapter, ": rank ", adapter_.rank,
-                         ", alpha ", adapter_.alpha,
-                         " and its layers are kept, whatever lora_rank, lora_alpha and lora_target "
-                         "say"));
+    notes_.push_back(
+        {cat("going on from the adapter ", config_.adapter, ": rank ", adapter_.rank, ", alpha ",
+             adapter_.alpha,
+             " and its layers are kept, whatever lora_rank, lora_alpha and "
+             "lora_target say"),
+         cat("从适配器 ", config_.adapter, " 继续：保留其 rank ", adapter_.rank, "、alpha ",
+             adapter_.alpha, " 和所在的层，不看 lora_rank、lora_alpha 和 lora_target")});
   }
   adapter_.base_model = config_.model;
   attach_adapter(*base_.context, adapter_, layers_, "the adapter to train");

@@ -23,7 +23,7 @@ class TunedModel {
   // Bytes that the base takes in memory beside what is trained.
   int64_t base_bytes() const { return base_bytes_; }
   // What the user should know about how the base was opened.
-  const std::vector<std::string>& notes() const { return notes_; }
+  const std::vector<TuneNote>& notes() const { return notes_; }
 
   // The result as it is now: a PEFT adapter, or the model.
   void write(const std::string& chat_template, const std::string& folder) const;
@@ -41,7 +41,7 @@ class TunedModel {
   LoraAdapter adapter_;
   std::vector<Trainer::Parameter> parameters_;
   int64_t base_bytes_ = 0;
-  std::vector<std::string> notes_;
+  std::vector<TuneNote> notes_;
 };
 
 }  // namespace zhiyin

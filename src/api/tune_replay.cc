@@ -28,10 +28,17 @@ constexpr int64_t kFirstTokens = 40;
 constexpr int64_t kMostAnswerTokens = 160;
 constexpr int64_t kContextTokens = 1024;
 
+struct Reason {
+  const char *english, *chinese;
+};
+constexpr Reason kAnswered = {"answered by the base", "原模型作了回答"};
+constexpr Reason kEndless = {"refused without an end", "拒答没有结束"};
+constexpr Reason kOtherName = {"refused under the name of the base", "以原模型的名义拒答"};
+
 std::string why_left_out(const GenerateResult& answer) {
-  if (!is_refusal(answer.text)) return "answered by the base";
-  if (answer.finish_reason != "stop") return "refused without an end";
-  if (chats::names_another_assistant(answer.text)) return "refused under the name of the base";
+  if (!is_refusal(answer.text)) return kAnswered.english;
+  if (answer.finish_reason != "stop") return kEndless.english;
+  if (chats::names_another_assistant(answer.text)) return kOtherName.english;
   return {};
 }
 
@@ -101,10 +108,11 @@ std::vector<Json> RefusalReplay::conversations(const std::string& system) const 
   return all;
 }
 
-std::map<std::string, int64_t> RefusalReplay::left_out() const {
-  std::map<std::string, int64_t> reasons;
-  for (const Answer& answer : answers_) {
-    if (!answer.left_out.empty()) ++reasons[answer.left_out];
+std::map<TuneNote, int64_t> RefusalReplay::left_out() const {
+  std::map<TuneNote, int64_t> reasons;
+  for (const Reason& reason : {kAnswered, kEndless, kOtherName}) {
+    const auto count = std::ranges::count(answers_, reason.english, &Answer::left_out);
+    if (count > 0) reasons[{reason.english, reason.chinese}] = count;
   }
   return reasons;
 }

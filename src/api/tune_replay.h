@@ -27,7 +27,7 @@ class RefusalReplay {
  public:
   struct Answer {
     std::string question, text;
-    std::string left_out;  // why it is not trained on; empty: it is
+    std::string left_out;  // why it is not trained on, one of the reasons; empty: it is
   };
   using Ask = std::function<GenerateResult(const std::string& question)>;
   using OnProgress = std::function<void(int64_t done, int64_t total)>;
@@ -44,7 +44,7 @@ class RefusalReplay {
   // The conversations to train on, as messages.
   std::vector<nlohmann::ordered_json> conversations(const std::string& system) const;
   // Answers that are not trained on, by reason.
-  std::map<std::string, int64_t> left_out() const;
+  std::map<TuneNote, int64_t> left_out() const;
   const std::vector<Answer>& answers() const { return answers_; }
 
   // JSON lines: first `made_with`, then an answer a line. What was asked stays fixed with the run,

@@ -122,9 +122,10 @@ void TuneRows::add_dataset(const std::string& name) {
     if (!learnable.empty()) {
       add_conversation(std::move(learnable), weight.get<float>());
     } else if (std::any_of(messages.begin(), messages.end(), is_answer)) {
-      ++left_out["every answer is masked (loss_weight, weight or train says so)"];
+      ++left_out[{"every answer is masked (loss_weight, weight or train says so)",
+                  "所有回答都被屏蔽（由 loss_weight、weight 或 train 指定）"}];
     } else {
-      ++left_out["nothing is answered"];
+      ++left_out[{"nothing is answered", "没有回答"}];
     }
   }
 }
@@ -177,7 +178,8 @@ void TuneRows::add_conversation(Json messages, float weight) {
       row = std::move(candidate);
     } else {
       if (learned(message)) {
-        ++left_out[cat("an answer alone is longer than cutoff_len ", config_.cutoff_len)];
+        ++left_out[{cat("an answer alone is longer than cutoff_len ", config_.cutoff_len),
+                    cat("单个回答就超过 cutoff_len ", config_.cutoff_len)}];
       }
       taken = Json();
     }

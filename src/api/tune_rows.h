@@ -31,10 +31,10 @@ class TuneRows {
   void add_conversation(nlohmann::ordered_json messages, float weight);
 
   std::vector<TrainRow> rows;
-  int64_t split = 0;                        // conversations made into several rows
-  int64_t shortened = 0;                    // questions that lost their beginning
-  std::map<std::string, int64_t> systems;   // conversations by system message; "": without one
-  std::map<std::string, int64_t> left_out;  // conversations and exchanges, by reason
+  int64_t split = 0;                       // conversations made into several rows
+  int64_t shortened = 0;                   // questions that lost their beginning
+  std::map<std::string, int64_t> systems;  // conversations by system message; "": without one
+  std::map<TuneNote, int64_t> left_out;    // conversations and exchanges, by reason
 
  private:
   TrainRow row_of(const nlohmann::ordered_json& conversation) const;

@@ -68,12 +68,15 @@ void print_plan(const TunePlan& plan) {
               << proposals_text(plan) << tr(", which gives ", "，共 ") << plan.proposed_updates
               << tr(" updates (plan=auto takes it)\n", " 次更新（plan=auto 即采用）\n");
   }
-  for (const std::string& note : plan.notes) std::cout << "  " << note << '\n';
+  for (const TuneNote& note : plan.notes) {
+    std::cout << "  " << tr(note.english.c_str(), note.chinese.c_str()) << '\n';
+  }
   std::cout << std::flush;
 }
 
 Json plan_json(const TunePlan& plan) {
-  Json proposals = Json::object();
+  Json proposals = Json::object(), notes = Json::array();
+  for (const TuneNote& note : plan.notes) notes.push_back(note.english);
   for (const TuneProposal& p : plan.proposals) proposals[p.key] = p.proposed;
   return {{"rows", plan.rows},
           {"replayed", plan.replayed},
@@ -89,7 +92,7 @@ Json plan_json(const TunePlan& plan) {
           {"seconds", plan.seconds},
           {"proposals", proposals},
           {"proposals_taken", plan.proposals_taken},
-          {"notes", plan.notes}};
+          {"notes", notes}};
 }
 
 void print_result(const TuneResult& result) {

@@ -51,11 +51,12 @@ TEST(RefusalReplay, KeepsWholeRefusalsThatNameNoOtherAssistant) {
   EXPECT_EQ(rows[0], Json({{{"role", "user"}, {"content", replay_questions()[0]}},
                            {{"role", "assistant"}, {"content", "抱歉，我不能帮你做这件事。"}}}));
   EXPECT_EQ(replay.conversations("Be kind.")[1][0]["content"], "Be kind.");
-  EXPECT_THAT(
-      replay.left_out(),
-      ElementsAre(Pair("answered by the base", static_cast<int64_t>(replay_questions().size()) - 4),
-                  Pair("refused under the name of the base", 1),
-                  Pair("refused without an end", 1)));
+  std::map<std::string, int64_t> left_out;
+  for (const auto& [reason, count] : replay.left_out()) left_out[reason.english] = count;
+  EXPECT_THAT(left_out, ElementsAre(Pair("answered by the base",
+                                         static_cast<int64_t>(replay_questions().size()) - 4),
+                                    Pair("refused under the name of the base", 1),
+                                    Pair("refused without an end", 1)));
 }
 
 TEST(RefusalReplay, ACancelledAnswerEndsIt) {

@@ -73,6 +73,13 @@ class Rows {
     return out;
   }
 
+  int64_t left_out(const std::string& english) const {
+    for (const auto& [reason, count] : data->left_out) {
+      if (reason.english == english) return count;
+    }
+    return 0;
+  }
+
   TuneConfig config;
   std::optional<TuneRows> data;
 
@@ -140,7 +147,7 @@ TEST(TuneRows, BurstsOfOneSideBecomeOneTurnAndTheUnansweredIsDropped) {
   ASSERT_EQ(rows.data->rows.size(), 1u);
   EXPECT_EQ(rows.text(rows.data->rows[0]),
             "<|im_start|>user\na\nb<|im_end|>\n<|im_start|>assistant\nc\nd<|im_end|>\n");
-  EXPECT_EQ(rows.data->left_out.at("nothing is answered"), 1);
+  EXPECT_EQ(rows.left_out("nothing is answered"), 1);
   EXPECT_EQ(rows.data->systems.at(""), 1);
 }
 
@@ -219,7 +226,7 @@ TEST(TuneRows, AnAnswerThatIsTooLongIsLeftOutAndCounted) {
   EXPECT_THAT(all, HasSubstr("…a0"));
   EXPECT_THAT(all, HasSubstr("…a2"));
   EXPECT_THAT(all, ::testing::Not(HasSubstr("xx")));
-  EXPECT_EQ(rows.data->left_out.at("an answer alone is longer than cutoff_len 100"), 1);
+  EXPECT_EQ(rows.left_out("an answer alone is longer than cutoff_len 100"), 1);
 }
 
 TEST(TuneRows, MaxSamplesCountsForEachDataSet) {

@@ -17,6 +17,7 @@ namespace zhiyin::testing {
 namespace {
 
 using ::testing::Contains;
+using ::testing::Field;
 using ::testing::HasSubstr;
 using Json = nlohmann::ordered_json;
 
@@ -229,7 +230,8 @@ TEST_F(TuneRun, ReplaysWhatTheBaseRefusedAndAsksOnce) {
   EXPECT_EQ(whole.plan.replayed, 2);
   EXPECT_EQ(whole.plan.rows, 22);
   EXPECT_EQ(whole.plan.held_out, 4);
-  EXPECT_THAT(whole.plan.notes, Contains(HasSubstr("replay_refusals: 2 of ")));
+  EXPECT_THAT(whole.plan.notes,
+              Contains(Field(&TuneNote::english, HasSubstr("replay_refusals: 2 of "))));
   EXPECT_EQ(read_file(file), said);
   const std::string bytes = adapter();
   anew();
@@ -272,7 +274,7 @@ TEST_F(TuneRun, PacksAFullPrecisionBaseOnLoad) {
   EXPECT_LT(packed.plan.memory_bytes, plain.plan.memory_bytes);
   EXPECT_NE(packed.losses, plain.losses);
   EXPECT_NEAR(packed.losses.front(), plain.losses.front(), 0.1 * plain.losses.front());
-  EXPECT_THAT(packed.plan.notes, Contains(HasSubstr("Q4_K_M")));
+  EXPECT_THAT(packed.plan.notes, Contains(Field(&TuneNote::english, HasSubstr("Q4_K_M"))));
 }
 
 TEST_F(TuneRun, RefusesWhatCannotBeLearned) {

@@ -54,6 +54,9 @@ TEST(Tune, PrintsThePlanAndWhatItDid) {
   EXPECT_THAT(plan.out, HasSubstr("num_train_epochs 3 -> 7"));
   EXPECT_THAT(plan.out, HasSubstr("ignored bf16: "));
   EXPECT_FALSE(file_exists(project.output("run/adapter_config.json")));
+  const Outcome chinese = project.tune("--dry-run bf16=true packing=true", "LC_ALL=zh_CN.UTF-8");
+  EXPECT_THAT(chinese.out, HasSubstr("忽略 bf16：与量化底模的乘积"));
+  EXPECT_THAT(chinese.out, HasSubstr("16 行拼成 "));
   const Outcome run = project.tune("num_train_epochs=1");
   EXPECT_EQ(run.code, 0) << run.error;
   EXPECT_THAT(run.out, HasSubstr("4 updates in 0:0"));
