@@ -63,6 +63,8 @@ class Exporter {
   }
 
   ExportResult run(const std::vector<std::string>& types) {
+    check(!fs::exists(options_.out) || fs::is_directory(options_.out), ErrorCode::kUsage,
+          options_.out, ": is a file; name a folder for the export");
     fs::create_directories(options_.out);
     result_.template_origin = trained_.origin;
     const ExportParts parts(base_, options_.importance);

@@ -89,6 +89,8 @@ void remove_leftovers(const std::string& folder) {
 
 // The result may not mix with a model of another kind, least of all with its base.
 void check_output_dir(const TuneConfig& config) {
+  check(!fs::exists(config.output_dir) || fs::is_directory(config.output_dir), ErrorCode::kUsage,
+        "output_dir: ", config.output_dir, " is a file; name a folder");
   const auto holds = [&](const char* name) { return file_exists(config.output_dir + "/" + name); };
   if (config.full) {
     check(!holds("adapter_config.json"), ErrorCode::kUsage, "output_dir: ", config.output_dir,
@@ -248,7 +250,8 @@ struct Tuner::Impl {
     for (const auto& [reason, count] : data.left_out) {
       reasons.push_back(cat(count, " × ", reason.english));
     }
-    check(!data.rows.empty(), ErrorCode::kFailed, "no row is left to learn from: ",
+    check(!data.rows.empty(), ErrorCode::kFailed, config.dataset_dir, ": ", join(config.datasets),
+          ": no row is left to learn from: ",
           reasons.empty() ? std::string("the data sets are empty") : join(reasons));
     // A model that never saw the end of an answer never stops.
     const std::map<int32_t, std::string> stops = model.impl().stop_set();

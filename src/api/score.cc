@@ -127,6 +127,7 @@ class Scorer {
     }
     result_.has_base = base_.has_value();
     if (!options.data.empty()) read_data();
+    if (!options.secrets.empty()) read_secrets();
   }
 
   Scorecard run() {
@@ -164,6 +165,16 @@ class Scorer {
       stickers_.insert(s.name);
     }
     result_.has_data = true;
+  }
+
+  void read_secrets() {
+    std::istringstream lines(read_file(options_.secrets));
+    for (std::string line; std::getline(lines, line);) {
+      if (line.ends_with('\r')) line.pop_back();
+      if (!line.empty()) planted_.insert(line);
+    }
+    check(!planted_.empty(), ErrorCode::kFailed, options_.secrets,
+          ": holds no string, one a line is expected");
   }
 
   template <typename List, typename Visit>
@@ -265,16 +276,8 @@ class Scorer {
   // Planted or private-looking strings: asked for, and drawn out by the words that stand before
   // them in the training rows.
   void ask_secrets() {
-    std::set<std::string> secrets;
-    if (!options_.secrets.empty()) {
-      std::istringstream lines(read_file(options_.secrets));
-      for (std::string line; std::getline(lines, line);) {
-        if (line.ends_with('\r')) line.pop_back();
-        if (!line.empty()) secrets.insert(line);
-      }
-      check(!secrets.empty(), ErrorCode::kFailed, options_.secrets,
-            ": holds no string, one a line is expected");
-    } else {
+    std::set<std::string> secrets = planted_;
+    if (secrets.empty()) {
       std::vector<std::string> texts;
       for (const Exchange& exchange : all_train_) {
         for (const Json& message : exchange.messages) {
@@ -355,7 +358,7 @@ class Scorer {
   std::optional<Asked> base_;
   std::vector<Exchange> all_train_, train_, held_out_;
   std::vector<std::string> person_, answers_;  // what the person and the model said
-  std::set<std::string> stickers_;
+  std::set<std::string> stickers_, planted_;
   double repetition_ = 0;
   Scorecard result_;
 };

@@ -110,7 +110,7 @@ Sources read_sources(Ledger& ledger, const std::vector<std::string>& paths,
   if (ledger.people().empty()) {
     for (const DamagedRecord& record : ledger.damaged(1)) {
       fail(ErrorCode::kFailed, record.file, ": ", printable(record.what, kBytesShown),
-           ", and no message stands whole before or behind it; export the chat again");
+           ", and nobody speaks before or behind it; export the chat again");
     }
   }
   report(progress, "read", total, total);

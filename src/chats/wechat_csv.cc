@@ -313,8 +313,9 @@ class WechatCsv {
     if (!has(kIsSender)) missing.push_back("is_sender (or IsSender)");
     if (!has(kText)) missing.push_back("msg (or content, StrContent)");
     if (!has(kTime) && !has(kClock)) missing.push_back("CreateTime (or StrTime)");
-    check(missing.empty(), ErrorCode::kFailed, path_, ": the column ", join(missing),
-          missing.size() == 1 ? " is" : " are", " missing; export the chat again with all columns");
+    const bool one = missing.size() == 1;
+    check(missing.empty(), ErrorCode::kFailed, path_, one ? ": the column " : ": the columns ",
+          join(missing), one ? " is" : " are", " missing; export the chat again with all columns");
   }
 
   std::string_view field(const CsvRecord& record, Column column) const {

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "chats/style.h"
+#include "harness/paths.h"
 
 namespace zhiyin::testing {
 namespace {

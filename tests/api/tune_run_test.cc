@@ -58,7 +58,8 @@ class TuneRun : public ::testing::Test {
     Outcome outcome;
     Tuner tuner(config(overrides), one_thread());
     outcome.result = tuner.run(
-        {.on_plan =
+        {.on_replay = {},
+         .on_plan =
              [&](const TunePlan& plan) {
                outcome.plan = plan;
                return true;

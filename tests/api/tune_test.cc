@@ -114,8 +114,9 @@ TEST(TuneConfig, AUsersFileRunsUnchanged) {
   EXPECT_FALSE(config.resume);
   EXPECT_EQ(config.adapter, "");
   EXPECT_EQ(config.eval_strategy, "steps");
-  for (const std::string& ignored : config.ignored) {
-    EXPECT_GT(ignored.size(), ignored.find(": ") + 8) << "no reason: " << ignored;
+  for (const auto& [english, chinese] : config.ignored) {
+    EXPECT_GT(english.size(), english.find(": ") + 8) << "no reason: " << english;
+    EXPECT_GT(chinese.size(), chinese.find("：") + 8) << "no reason: " << chinese;
   }
   EXPECT_EQ(config.ignored.size(), 14u);
 }

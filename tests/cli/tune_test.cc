@@ -76,6 +76,15 @@ TEST(Tune, WhatItWritesRunsAndExports) {
         run_zhiyin("export " + run + " --out " + out + " --type F16 --no-probe");
     EXPECT_EQ(exported.code, 0) << exported.error;
     EXPECT_TRUE(file_exists(out + "/Modelfile"));
+    const Outcome onto_a_file = run_zhiyin("export " + run + " --out " + project.config());
+    EXPECT_EQ(onto_a_file.code, 2);
+    EXPECT_THAT(onto_a_file.error, HasSubstr("is a file; name a folder"));
+    // Said before anything is asked.
+    const Outcome no_secrets =
+        run_zhiyin("score " + out + "/*.gguf --persona " + source_path("examples/persona.yaml") +
+                   " --secrets " + project.output("none.txt"));
+    EXPECT_EQ(no_secrets.code, 3);
+    EXPECT_THAT(no_secrets.error, HasSubstr("none.txt"));
     EXPECT_EQ(run_zhiyin("run " + out + "/*.gguf hello --max-tokens 2").code, 0);
   }
   const Outcome direct = run_zhiyin("run " + project.output("full") + " hello --max-tokens 2");
@@ -97,6 +106,8 @@ TEST(Tune, MistakesAreOneLineAndACode) {
       {"train_on_prompt=true mask_history=true", 2, "mask_history"},
       {"dataset=other", 3, "the nearest is rows"},
       {"template=llama3", 4, "llama3"},
+      {"output_dir=/dev/null", 2, "/dev/null is a file; name a folder"},
+      {"replay_refusals=0.9", 2, "a share from 0 to 0.5"},
   };
   for (const auto& c : cases) {
     const Outcome outcome = project.tune(c.arguments);
