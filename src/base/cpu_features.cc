@@ -6,11 +6,12 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstring>
 #include <fstream>
 #include <set>
 #include <string>
-#include <utility>
+#include <string_view>
 
 #include "base/cat.h"
 
@@ -118,34 +119,40 @@ Value read_value(const std::string& path, Value fallback) {
   return value;
 }
 
-// CPUs that the control group's quota grants, rounded up; a large number without a quota.
-int cpu_quota() {
-  constexpr int kUnlimited = 1 << 20;
-  double quota = -1;
-  double period = 0;
-  // Version 2: "max 100000" leaves quota unread.
-  std::ifstream("/sys/fs/cgroup/cpu.max") >> quota >> period;
-  if (period <= 0) {
-    quota = read_value("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", -1.0);
-    period = read_value("/sys/fs/cgroup/cpu/cpu.cfs_period_us", 0.0);
-  }
+// Quota over period, rounded up; a large number where there is none.
+constexpr int kUnlimited = 1 << 20;
+int whole_cpus(double quota, double period) {
   if (quota <= 0 || period <= 0) return kUnlimited;
-  return static_cast<int>(std::min<double>(kUnlimited, (quota + period - 1) / period));
+  return static_cast<int>(std::min<double>(kUnlimited, std::ceil(quota / period)));
+}
+
+// The control group of this process, from the line of /proc/self/cgroup that begins so.
+std::string own_group(std::string_view controller) {
+  std::ifstream file("/proc/self/cgroup");
+  for (std::string line; std::getline(file, line);) {
+    // "0::/user.slice", of version 1 "4:cpu,cpuacct:/docker"
+    const size_t first = line.find(':'), second = line.find(':', first + 1);
+    if (second == std::string::npos) continue;
+    const std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",";
+    if (controllers.find(cat(",", controller, ",")) != std::string::npos) {
+      return line.substr(second + 1);
+    }
+  }
+  return "/";
 }
 
 int detect_cores() {
   cpu_set_t allowed;
   CPU_ZERO(&allowed);
   if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return 1;
-  std::set<std::pair<int, int>> cores;  // (package, core)
+  std::vector<int> cpus;
   for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-    if (!CPU_ISSET(cpu, &allowed)) continue;
-    const std::string topology = cat("/sys/devices/system/cpu/cpu", cpu, "/topology/");
-    // Without topology every CPU counts as a core.
-    cores.emplace(read_value(topology + "physical_package_id", -1),
-                  read_value(topology + "core_id", cpu));
+    if (CPU_ISSET(cpu, &allowed)) cpus.push_back(cpu);
   }
-  return std::max(1, std::min(static_cast<int>(cores.size()), cpu_quota()));
+  const std::string groups = "/sys/fs/cgroup";
+  return std::max(1, std::min({distinct_cores("/sys/devices/system/cpu", cpus),
+                               granted_cpus(groups, own_group("")),
+                               granted_cpus(groups + "/cpu", own_group("cpu"))}));
 }
 
 }  // namespace
@@ -174,6 +181,32 @@ const char* cpu_model_name() {
 #else
   return "unknown";
 #endif
+}
+
+int distinct_cores(const std::string& folder, const std::vector<int>& cpus) {
+  std::set<std::string> cores;
+  for (const int cpu : cpus) {
+    const std::string topology = cat(folder, "/cpu", cpu, "/topology/");
+    // "0,64": the CPUs of a core. Its number alone would not do: dies of a package may repeat it.
+    std::string siblings = read_value<std::string>(topology + "core_cpus_list", "");
+    if (siblings.empty()) siblings = read_value<std::string>(topology + "thread_siblings_list", "");
+    cores.insert(siblings.empty() ? cat("cpu", cpu) : siblings);
+  }
+  return static_cast<int>(cores.size());
+}
+
+int granted_cpus(const std::string& root, const std::string& group) {
+  int granted = kUnlimited;
+  for (std::string path = group;; path.resize(path.rfind('/'))) {
+    if (path == "/") path.clear();
+    double quota = -1, period = 0;
+    // "max 100000" leaves both unread.
+    std::ifstream(root + path + "/cpu.max") >> quota >> period;
+    granted = std::min(granted, whole_cpus(quota, period));
+    granted = std::min(granted, whole_cpus(read_value(root + path + "/cpu.cfs_quota_us", -1.0),
+                                           read_value(root + path + "/cpu.cfs_period_us", 0.0)));
+    if (path.find('/') == std::string::npos) return granted;
+  }
 }
 
 int physical_cores() {

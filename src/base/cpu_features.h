@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
 namespace zhiyin {
 
@@ -33,7 +35,14 @@ const char* cpu_feature_name(CpuFeature feature);
 const char* cpu_model_name();
 
 // The number of threads that compute-bound work gains from: distinct physical cores that this
-// process may run on, no more than a container's CPU quota grants; at least 1.
+// process may run on, no more than the CPU quotas of its control groups grant; at least 1.
 int physical_cores();
+
+// Its parts. Cores among `cpus`, by Linux's /sys/devices/system/cpu or a folder like it; a CPU of
+// which nothing is known counts as a core.
+int distinct_cores(const std::string& folder, const std::vector<int>& cpus);
+// What the quotas of a control group ("/a/b") and of those above it grant, rounded up; a large
+// number where there is none. `root`: /sys/fs/cgroup (version 2), /sys/fs/cgroup/cpu (version 1).
+int granted_cpus(const std::string& root, const std::string& group);
 
 }  // namespace zhiyin
