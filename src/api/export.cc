@@ -23,8 +23,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kParityRows = 24;  // of the training data
-constexpr size_t kCalibrationShare =
-    4;  // of this many rows one is for parity, the rest to round by
 constexpr size_t kProbesOfData = 5;
 constexpr int64_t kMostAnswerTokens = 256;
 
@@ -71,7 +69,6 @@ class Exporter {
     read_rows();
     if (options_.probe || options_.calibrate) open_tuned();
     for (const std::string& type : types) write(parts, mix_of(type));
-    inputs_.clear();
     write_modelfile();
     const std::string stickers = options_.run + "/stickers.json";
     if (file_exists(stickers)) write_file(options_.out + "/stickers.json", read_file(stickers));
@@ -91,7 +88,11 @@ class Exporter {
     job.name = name_;
     job.chat_template = trained_.text;
     job.end_of_answer = end_;
-    job.inputs = inputs_.empty() ? nullptr : &inputs_;
+    std::unique_ptr<LayerViews> views;
+    if (!calibration_rows_.empty()) {
+      views = view_layers(*tuned_, base_name_, tuned_options(), calibration_rows_);
+    }
+    job.views = views.get();
     job.add_bos = bos_of_template(*tokenizer_, ChatTemplate(trained_.text, trained_.origin));
     if (progress_) {
       job.on_progress = [&](int64_t done, int64_t total) {
@@ -125,30 +126,37 @@ class Exporter {
                     .stop = stop}));
   }
 
-  // Every other kind of row is for calibration, so that parity is measured on what was not rounded
-  // by.
+  // Parity is measured on rows that were not rounded by.
   void read_rows() {
     std::string why;
     std::vector<TrainRow> rows =
         rows_of_run(options_.run, *tokenizer_, ChatTemplate(trained_.text, trained_.origin),
-                    kParityRows * kCalibrationShare, why);
+                    kMostCalibrationRows, why);
+    const size_t step = std::max<size_t>(1, rows.size() / kParityRows);
     for (size_t i = 0; i < rows.size(); ++i) {
-      const bool compared = i % kCalibrationShare == 0 || rows.size() <= kParityRows;
+      const bool compared = i % step == 0 && rows_.size() < kParityRows;
       (compared ? rows_ : calibration_rows_).push_back(std::move(rows[i]));
     }
+    if (calibration_rows_.empty()) calibration_rows_ = rows_;
     if (rows_.empty()) {
       result_.notes.push_back("neither rounding nor comparison had training data: " + why);
     }
   }
 
-  void open_tuned() {
+  OpenOptions tuned_options() const {
     OpenOptions open = options_.open;
     if (adapter_) open.adapters = {options_.run};
-    tuned_ = std::make_unique<Model>(Model::open(base_name_, open));
-    if (adapter_ && options_.calibrate) {
-      say("read training rows", 0, 1);
-      inputs_ = inputs_of_layers(*tuned_, calibration_rows_.empty() ? rows_ : calibration_rows_);
-    }
+    return open;
+  }
+
+  void open_tuned() {
+    tuned_ = std::make_unique<Model>(Model::open(base_name_, tuned_options()));
+    if (!adapter_ || !options_.calibrate) calibration_rows_.clear();
+    if (calibration_rows_.empty()) return;
+    calibration_rows_ =
+        calibration_rows(*tuned_, calibration_rows_, [&](int64_t done, int64_t total) {
+          say("ask everyday questions", static_cast<size_t>(done), static_cast<size_t>(total));
+        });
   }
 
   // What the exported files are to say.
@@ -242,7 +250,6 @@ class Exporter {
   // Of the tuned model, where files are examined.
   std::unique_ptr<Model> tuned_;
   std::vector<TrainRow> rows_, calibration_rows_;
-  LayerInputs inputs_;
   std::vector<GenerateRequest> probes_;
   std::vector<std::string> answers_;
   ExportResult result_;

@@ -50,10 +50,10 @@ void merge_to_gguf(const MergeOptions& options, const Source& source, Context& c
   const ExportParts parts(source.base, options.importance);
   GgufExport job = parts.job(mix.mix);
   job.adapter = source.adapter ? &*source.adapter : nullptr;
-  RunInputs calibration;
+  RunViews calibration;
   if (source.adapter && format_info(mix.format).block > 1) {
-    calibration = inputs_of_run(options.model, source.base.path, options.open, file.notes);
-    job.inputs = &calibration.inputs;
+    calibration = views_of_run(options.model, source.base.path, options.open, file.notes);
+    job.views = calibration.views.get();
   }
   if (source.trained.of_run) job.chat_template = source.trained.text;
   job.end_of_answer = source.end;

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "export/gguf_metadata.h"
 #include "export/merged_model.h"
+#include "export/output_rounding.h"
 #include "io/gguf.h"
 #include "io/gguf_config.h"
 #include "io/tensor_names.h"
@@ -20,11 +21,13 @@ constexpr const char* kRopeFactors = "rope_freqs.weight";
 
 // What becomes of one tensor.
 struct Step {
-  const MergedTensor* tensor;
+  const MergedTensor* tensor = nullptr;
   std::string gguf_name;
-  Format format;
+  Format format = Format::kF32;
   const float* importance = nullptr;  // [matrices, cols]
   int64_t matrices = 1;               // experts
+  bool is_refined = false;            // rounded by what the layer says
+  std::vector<uint8_t> refined{};     // the packed rows, before they are written
 
   bool is_copied() const {
     return tensor->is_plain() && format == tensor->tensor->required_format();
@@ -46,6 +49,7 @@ class GgufModel {
         merged_(base_, job.adapter, base_.gguf ? base_.config->rope.adjacent : true) {
     plan();
     if (job.importance != nullptr) assign_importance();
+    plan_refining();
   }
 
   GgufExportResult write(const std::string& path) {
@@ -63,7 +67,7 @@ class GgufModel {
     }
     writer.start();
     if (!rope.empty()) writer.write(kRopeFactors, rope.data(), rope.size() * sizeof(float));
-    for_each_step([&](const Step& step) { write_tensor(writer, step); });
+    for_each_step([&](Step& step) { write_tensor(writer, step); });
     writer.finish();
     return result_;
   }
@@ -81,7 +85,9 @@ class GgufModel {
       const auto name = gguf_tensor_name(architecture_, tensor.tensor->name);
       check(name.has_value() || base_.gguf.has_value(), ErrorCode::kUnsupported, base_.path,
             ": the tensor ", tensor.tensor->name, " has no name in a GGUF of ", architecture_);
-      steps_.push_back({&tensor, name.value_or(tensor.tensor->name), {}});
+      Step& step = steps_.emplace_back();
+      step.tensor = &tensor;
+      step.gguf_name = name.value_or(tensor.tensor->name);
     }
     for (const Step& step : steps_) {
       const std::vector<int64_t>& shape = step.tensor->tensor->shape;
@@ -95,7 +101,16 @@ class GgufModel {
                          .experts = static_cast<int>(c.number("num_experts", 0)),
                          .has_importance = job_.importance != nullptr};
     const std::vector<Format> formats = choose_mix(job_.mix, mix_tensors, model);
-    for (size_t i = 0; i < steps_.size(); ++i) steps_[i].format = formats[i];
+    for (size_t i = 0; i < steps_.size(); ++i) {
+      steps_[i].format = keeps_formats() ? steps_[i].tensor->tensor->required_format() : formats[i];
+    }
+  }
+
+  // A base of the wanted mix keeps the format of each tensor. llama.cpp has given the larger ones
+  // of a mix to other layers over time, and a matrix that changes its format is rounded anew.
+  bool keeps_formats() const {
+    return base_.gguf && base_.gguf->metadata().find_f64("general.file_type") ==
+                             static_cast<double>(mix_info(job_.mix).file_type);
   }
 
   void assign_importance() {
@@ -126,7 +141,7 @@ class GgufModel {
   void for_each_step(Visit visit) {
     int64_t done = 0, total = 0;
     for (const Step& step : steps_) total += static_cast<int64_t>(step.tensor->tensor->bytes);
-    for (const Step& step : steps_) {
+    for (Step& step : steps_) {
       visit(step);
       done += static_cast<int64_t>(step.tensor->tensor->bytes);
       if (job_.on_progress) job_.on_progress(done, total);
@@ -145,7 +160,7 @@ class GgufModel {
     });
   }
 
-  void write_tensor(GgufWriter& writer, const Step& step) {
+  void write_tensor(GgufWriter& writer, Step& step) {
     if (step.is_copied()) {
       writer.write(step.gguf_name, step.tensor->tensor->data, step.tensor->tensor->bytes);
       ++result_.copied;
@@ -154,8 +169,8 @@ class GgufModel {
     ++result_.packed;
     const FormatInfo& to = format_info(step.format);
     const int64_t cols = step.tensor->cols, to_bytes = row_bytes(to.format, cols);
-    if (const OutputRounding* rounding = rounding_of(step)) {
-      write_refined(writer, step, *rounding);
+    if (step.is_refined) {
+      write_refined(writer, step);
       return;
     }
     // A band of rows at a time bounds memory.
@@ -172,30 +187,44 @@ class GgufModel {
     }
   }
 
-  void write_refined(GgufWriter& writer, const Step& step, const OutputRounding& rounding) {
+  // Matrices are rounded in the order of the forward, up to this one.
+  void write_refined(GgufWriter& writer, Step& step) {
+    while (step.refined.empty()) refine(*to_refine_[refined_++]);
     ++result_.refined;
+    writer.write(step.gguf_name, step.refined.data(), step.refined.size());
+    step.refined = {};
+  }
+
+  void refine(Step& step) {
     const FormatInfo& to = format_info(step.format);
     const int64_t cols = step.tensor->cols, to_bytes = row_bytes(to.format, cols);
+    const int64_t rows = step.tensor->rows;
+    const OutputRounding& rounding = rounding_of(step);
     constexpr int64_t kBand = 512;
-    std::vector<uint8_t> packed;
+    step.refined.resize(static_cast<size_t>(rows * to_bytes));
     std::vector<float> wanted;
-    for (int64_t begin = 0; begin < step.tensor->rows; begin += kBand) {
-      const int64_t rows = std::min(step.tensor->rows - begin, kBand);
-      packed.resize(static_cast<size_t>(rows * to_bytes));
-      wanted.resize(static_cast<size_t>(rows * cols));
-      for_rows(step, begin, begin + rows, [&](int64_t row, const float* values) {
+    for (int64_t begin = 0; begin < rows; begin += kBand) {
+      const int64_t band = std::min(rows - begin, kBand);
+      uint8_t* packed = step.refined.data() + begin * to_bytes;
+      wanted.resize(static_cast<size_t>(band * cols));
+      for_rows(step, begin, begin + band, [&](int64_t row, const float* values) {
         const int64_t at = row - begin;
         std::copy_n(values, cols, wanted.data() + at * cols);
         if (keeps_grid(step)) {
-          std::copy_n(step.tensor->tensor->data + row * to_bytes, to_bytes,
-                      packed.data() + at * to_bytes);
+          std::copy_n(step.tensor->tensor->data + row * to_bytes, to_bytes, packed + at * to_bytes);
         } else {
-          to.pack(values, packed.data() + at * to_bytes, cols, step.importance_of_row(row));
+          to.pack(values, packed + at * to_bytes, cols, step.importance_of_row(row));
         }
       });
-      rounding.refine(to.format, packed.data(), wanted.data(), rows);
-      writer.write(step.gguf_name, packed.data(), packed.size());
+      rounding.refine(to.format, packed, wanted.data(), begin, band);
     }
+    // Where rows move, the model that reads has them in another order than the file; there the
+    // layer goes on as it was tuned.
+    if (step.tensor->moves_rows) return;
+    auto bytes = std::make_shared<const std::vector<uint8_t>>(step.refined);
+    const uint8_t* data = bytes->data();
+    job_.views->settle(path_of(step),
+                       Weight(step.gguf_name, step.format, rows, cols, data, std::move(bytes)));
   }
 
   // The scales of the base serve the merged matrix best: the adapter was trained beside them.
@@ -203,22 +232,37 @@ class GgufModel {
     return !step.tensor->moves_rows && step.format == step.tensor->tensor->required_format();
   }
 
-  // nullptr where a matrix is rounded weight by weight. Layers of one input share a rounding.
-  const OutputRounding* rounding_of(const Step& step) {
-    if (job_.inputs == nullptr || step.tensor->factors == nullptr) return nullptr;
-    if (!has_even_codes(step.format)) return nullptr;
+  static std::string_view path_of(const Step& step) {
     std::string_view path = step.tensor->tensor->name;
-    path.remove_suffix(std::string_view(".weight").size());
-    const auto found = job_.inputs->find(path);
-    if (found == job_.inputs->end()) return nullptr;
-    const std::string layer = step.gguf_name.substr(0, step.gguf_name.find('.', 4));
-    if (layer != rounding_layer_) roundings_.clear();
-    rounding_layer_ = layer;
-    std::unique_ptr<OutputRounding>& rounding = roundings_[found->second.data()];
-    if (rounding == nullptr) {
-      rounding = std::make_unique<OutputRounding>(context_, found->second);
+    if (path.ends_with(".weight")) path.remove_suffix(std::string_view(".weight").size());
+    return path;
+  }
+
+  void plan_refining() {
+    if (job_.views == nullptr) return;
+    context_.allocator().keep_at_most(size_t{1} << 30);  // each layer asks for the same sizes
+    std::map<std::string, Step*, std::less<>> by_path;
+    for (Step& step : steps_) {
+      if (step.tensor->factors == nullptr || !has_even_codes(step.format)) continue;
+      by_path.emplace(path_of(step), &step);
     }
-    return rounding.get();
+    for (const std::string& path : job_.views->order()) {
+      const auto found = by_path.find(path);
+      if (found == by_path.end()) continue;
+      found->second->is_refined = true;
+      to_refine_.push_back(found->second);
+    }
+  }
+
+  // Layers of one input share a rounding.
+  const OutputRounding& rounding_of(const Step& step) {
+    LayerView view = job_.views->look(path_of(step));
+    const bool same = rounding_ != nullptr && !view.owed.defined() && !view_.owed.defined() &&
+                      view.exported.data() == view_.exported.data() &&
+                      view.tuned.data() == view_.tuned.data();
+    if (!same) rounding_ = std::make_unique<OutputRounding>(context_, view);
+    view_ = std::move(view);
+    return *rounding_;
   }
 
   TensorPreview preview_of(const Step& step) {
@@ -261,9 +305,10 @@ class GgufModel {
   std::string architecture_;
   MergedModel merged_;
   std::vector<Step> steps_;
-  // Of the layer that is being written, by their inputs.
-  std::string rounding_layer_;
-  std::map<const float*, std::unique_ptr<OutputRounding>> roundings_;
+  std::vector<Step*> to_refine_;  // in the order of the forward
+  size_t refined_ = 0;            // of these
+  LayerView view_;                // what rounding_ was made from
+  std::unique_ptr<OutputRounding> rounding_;
   GgufExportResult result_;
 };
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "export/output_rounding.h"
+#include "export/layer_views.h"
 #include "io/importance.h"
 #include "io/model_files.h"
 #include "nn/lora_adapter.h"
@@ -23,9 +23,10 @@ struct GgufExport {
   const LoraAdapter* adapter = nullptr;      // merged: W + scale B A; nullptr: none
   const TokenizerSpec* tokenizer = nullptr;  // of a Hugging Face base; nullptr: it has none
   const Importance* importance = nullptr;    // guides the quantisers; nullptr: all weigh the same
-  // Inputs that the layers of the tuned model have seen. Where given, matrices that the adapter
-  // changes are rounded so that their outputs stay (output_rounding.h).
-  const LayerInputs* inputs = nullptr;
+  // What the layers see while the model reads some text. Where given, matrices that the adapter
+  // changes are rounded so that their outputs stay (output_rounding.h), those of many layers in
+  // memory at once where the file has them in another order than the forward.
+  LayerViews* views = nullptr;
   Mix mix = Mix::kQ4_K_M;
   std::string name;                      // general.name; empty: the base's
   std::string chat_template;             // empty: the base's

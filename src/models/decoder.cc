@@ -38,7 +38,7 @@ Tensor Decoder::forward(const Batch& batch, const ForwardOptions& options) const
   if (cache != nullptr) {
     for (const Span& span : batch.spans) cache->reserve(span.sequence, span.count);
   }
-  Tensor h = embedding(context, batch.ids, embedding_);
+  Tensor h = embed(batch);
   const Rotation rotation = rotary_.at(context, batch.positions());
   for (size_t i = 0; i < blocks_.size(); ++i) {
     if (context.cancelled()) throw Cancelled{};
@@ -54,6 +54,15 @@ Tensor Decoder::forward(const Batch& batch, const ForwardOptions& options) const
     for (const Span& span : batch.spans) cache->advance(span.sequence, span.count);
   }
   return h;
+}
+
+Tensor Decoder::embed(const Batch& batch) const {
+  return embedding(norm_.context(), batch.ids, embedding_);
+}
+
+Tensor Decoder::block(int64_t i, const Tensor& hidden, const Batch& batch) const {
+  const Rotation rotation = rotary_.at(norm_.context(), batch.positions());
+  return blocks_[static_cast<size_t>(i)](hidden, rotation, batch, nullptr);
 }
 
 KvShape Decoder::kv_shape() const {

@@ -14,6 +14,8 @@ class Decoder : public CausalLm {
   Decoder(const ModelConfig& config, const Weights& weights);
 
   Tensor forward(const Batch& batch, const ForwardOptions& options) const override;
+  Tensor embed(const Batch& batch) const override;
+  Tensor block(int64_t i, const Tensor& hidden, const Batch& batch) const override;
   const Matrix& head() const override { return tied_ ? embedding_ : head_; }
   KvShape kv_shape() const override;
   std::vector<Linear*> linears() override;

@@ -24,6 +24,10 @@ class CausalLm {
   // batch are added to its sequences, which become that much longer. Throws kFailed on ids outside
   // the vocabulary and Cancelled after Context::cancel().
   virtual Tensor forward(const Batch& batch, const ForwardOptions& options) const = 0;
+  // The parts of a forward, for those who look at one block after the other: the hidden states that
+  // enter the first block, and what block i makes of those that enter it. Nothing is cached.
+  virtual Tensor embed(const Batch& batch) const = 0;
+  virtual Tensor block(int64_t i, const Tensor& hidden, const Batch& batch) const = 0;
   // The output matrix [vocabulary, width].
   virtual const Matrix& head() const = 0;
   // [rows, vocabulary]

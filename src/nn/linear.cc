@@ -1,10 +1,19 @@
 #include "nn/linear.h"
 
+#include "base/error.h"
+
 namespace zhiyin {
 
 Linear::Linear(const Weights& w, int64_t out, int64_t in, bool has_bias)
     : path_(w.path()), matrix_(w.matrix("weight", out, in)) {
   if (has_bias) bias_ = w.vector("bias", out);
+}
+
+void Linear::replace(Matrix matrix) {
+  check(matrix.shape() == matrix_.shape(), ErrorCode::kFailed, path_, ": a matrix ",
+        matrix.shape().text(), " cannot stand for one of ", matrix_.shape().text());
+  matrix_ = std::move(matrix);
+  adapters_.clear();
 }
 
 Tensor Linear::operator()(const Tensor& x) const { return project_many(x, {this})[0]; }

@@ -31,6 +31,8 @@ class Linear {
   const std::string& path() const { return path_; }
   const Matrix& matrix() const { return matrix_; }
   const Tensor& bias() const { return bias_; }
+  // Another matrix of the same shape, which is all the layer does from now on: adapters go.
+  void replace(Matrix matrix);
 
   std::vector<Lora>& adapters() { return adapters_; }
   const std::vector<Lora>& adapters() const { return adapters_; }

@@ -24,7 +24,8 @@ class Allocator {
 
   size_t bytes_in_use() const;
   size_t peak_bytes_in_use() const;
-  // Keeps up to so many bytes of released blocks rather than the 128 MB of the start.
+  static constexpr size_t kKeptAtFirst = size_t{128} << 20;
+  // Keeps up to so many bytes of released blocks.
   void keep_at_most(size_t bytes);
   // Gives the kept blocks back to the system.
   void trim();
@@ -36,7 +37,7 @@ class Allocator {
   std::map<size_t, std::vector<void*>> free_;  // by size class
   size_t in_use_ = 0, peak_ = 0, kept_ = 0;
   // Beyond this a released block goes back to the system at once.
-  size_t max_kept_ = size_t{128} << 20;
+  size_t max_kept_ = kKeptAtFirst;
 };
 
 }  // namespace zhiyin

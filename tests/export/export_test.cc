@@ -279,7 +279,8 @@ TEST(OutputRounding, KeepsAPushSmallerThanAStep) {
     return x;
   };
   const std::vector<float> seen = inputs_of(10), fresh = inputs_of(20);
-  const OutputRounding rounding(context, Tensor::from(context, {kTokens, kIn}, seen));
+  const Tensor inputs = Tensor::from(context, {kTokens, kIn}, seen);
+  const OutputRounding rounding(context, {inputs, inputs, {}});
   for (const Format format :
        {Format::kQ4_0, Format::kQ5_0, Format::kQ8_0, Format::kQ4_K, Format::kQ5_K, Format::kQ6_K}) {
     const FormatInfo& info = format_info(format);
@@ -316,10 +317,68 @@ TEST(OutputRounding, KeepsAPushSmallerThanAStep) {
     for (int64_t r = 0; r < kOut; ++r) {
       info.pack(wanted.data() + r * kIn, plain.data() + r * bytes, kIn, nullptr);
     }
-    rounding.refine(format, refined.data(), wanted.data(), kOut);
+    rounding.refine(format, refined.data(), wanted.data(), 0, kOut);
     EXPECT_LT(error_of_outputs(refined), 0.3 * error_of_outputs(plain));
     EXPECT_LT(error_of_outputs(refined), 0.3 * error_of_outputs(base));
   }
+}
+
+// The exported model's inputs differ from the tuned one's, and its hidden states lack something:
+// rounding the matrix that the tuned model has, the layer makes up for both.
+TEST(OutputRounding, MakesUpForWhatWasLostBefore) {
+  constexpr int64_t kIn = 160, kOut = 6, kTokens = 400;
+  Context context({.threads = 2});
+  const auto values = [](int64_t n, uint64_t seed, float size) {
+    std::vector<float> all = testing::random_values(n, seed);
+    for (float& value : all) value *= size;
+    return all;
+  };
+  const std::vector<float> exported = values(kTokens * kIn, 1, 1);
+  // Both losses follow from what the layer sees, as they do in part in a model.
+  const std::vector<float> mix = values(kIn * kIn, 2, 0.01f), lost = values(kOut * kIn, 3, 0.05f);
+  std::vector<float> tuned = exported, owed(kTokens * kOut);
+  for (size_t t = 0; t < kTokens; ++t) {
+    const float* x = exported.data() + t * kIn;
+    for (size_t k = 0; k < kIn; ++k) {
+      for (size_t i = 0; i < kIn; ++i) tuned[t * kIn + i] += x[k] * mix[k * kIn + i];
+      for (size_t o = 0; o < kOut; ++o) owed[t * kOut + o] += x[k] * lost[o * kIn + k];
+    }
+  }
+  const Tensor x = Tensor::from(context, {kTokens, kIn}, exported);
+  const Tensor x_tuned = Tensor::from(context, {kTokens, kIn}, tuned);
+  const Tensor x_owed = Tensor::from(context, {kTokens, kOut}, owed);
+
+  const FormatInfo& info = format_info(Format::kQ8_0);
+  const int64_t bytes = row_bytes(info.format, kIn);
+  const std::vector<float> wanted = testing::random_values(kOut * kIn, 4);
+  const auto error = [&](const LayerView& view) {
+    std::vector<uint8_t> packed(static_cast<size_t>(kOut * bytes));
+    for (int64_t r = 0; r < kOut; ++r) {
+      info.pack(wanted.data() + r * kIn, packed.data() + r * bytes, kIn, nullptr);
+    }
+    // In two parts: the rows that are owed something are found by their number.
+    const OutputRounding rounding(context, view);
+    rounding.refine(info.format, packed.data(), wanted.data(), 0, 2);
+    rounding.refine(info.format, packed.data() + 2 * bytes, wanted.data() + 2 * kIn, 2, kOut - 2);
+    std::vector<float> back(kIn);
+    double sum = 0;
+    for (size_t o = 0; o < kOut; ++o) {
+      info.unpack(packed.data() + static_cast<int64_t>(o) * bytes, back.data(), kIn);
+      for (size_t t = 0; t < kTokens; ++t) {
+        double difference = -static_cast<double>(owed[t * kOut + o]);
+        for (size_t i = 0; i < kIn; ++i) {
+          difference += static_cast<double>(back[i] * exported[t * kIn + i]) -
+                        static_cast<double>(wanted[o * kIn + i] * tuned[t * kIn + i]);
+        }
+        sum += difference * difference;
+      }
+    }
+    return sum;
+  };
+  const double neither = error({x, x, {}});
+  EXPECT_LT(error({x_tuned, x, {}}), 0.9 * neither);
+  EXPECT_LT(error({x, x, x_owed}), 0.9 * neither);
+  EXPECT_LT(error({x_tuned, x, x_owed}), 0.05 * neither);
 }
 
 // What another program would find in an exported folder.
