@@ -3,7 +3,7 @@
 // the same run.
 //
 //   packed_gemm [--isa NAME] [--threads N] [--cols N] [--tokens N]... [--format NAME]... [--mb N]
-//   [--best 1]
+//   [--fine 1] [--best 1]
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -33,6 +33,7 @@ struct Options {
   std::vector<int64_t> tokens;
   std::vector<Format> formats;
   int64_t megabytes = 256;  // of weights; well above the last-level cache
+  bool fine = false;        // activations rounded to 15 bits rather than 8
   bool best = false;        // times are the best of the repeats rather than the median
 };
 
@@ -53,6 +54,8 @@ Options parse(int argc, char** argv) {
       options.tokens.push_back(number(value));
     } else if (name == "--mb") {
       options.megabytes = number(value);
+    } else if (name == "--fine") {
+      options.fine = number(value) != 0;
     } else if (name == "--best") {
       options.best = number(value) != 0;
     } else if (name == "--format") {
@@ -150,21 +153,24 @@ void measure(const Options& options, const Limits& limits, Format format, int64_
   std::normal_distribution<float> normal;
   std::vector<float> x(static_cast<size_t>(most * cols));
   for (float& value : x) value = normal(random);
-  std::vector<int8_t> q(x.size());
+  std::vector<int8_t> q(x.size()), low(x.size());
   std::vector<float> scales(x.size() / kQ8Block);
   std::vector<int32_t> sums(scales.size());
-  table.quantize_rows(x.data(), cols, most, cols, {q.data(), scales.data(), sums.data()});
+  table.quantize_rows(x.data(), cols, most, cols,
+                      {q.data(), options.fine ? low.data() : nullptr, scales.data(), sums.data()});
   std::printf("%-7s %5lld cols ", format_info(format).name, static_cast<long long>(cols));
   for (const int64_t tokens : options.tokens) {
     // Many tokens need no large matrix.
-    const int64_t used =
-        std::min(groups, std::max<int64_t>(options.threads * 32, 2 * groups / tokens));
+    const int64_t used = std::min(
+        groups,
+        std::max<int64_t>(options.threads * 32, tokens <= 32 ? groups : 2 * groups / tokens));
     std::vector<float> y(static_cast<size_t>(tokens * used * kPackRows));
     const auto work = [&](int thread) {
       const int64_t begin = used * thread / options.threads;
       const int64_t end = used * (thread + 1) / options.threads;
-      table.gemm_packed({w, q.data(), scales.data(), sums.data(), tokens, y.data(),
-                         used * kPackRows, begin * kPackRows, end * kPackRows});
+      table.gemm_packed({w, q.data(), options.fine ? low.data() : nullptr, scales.data(),
+                         sums.data(), tokens, y.data(), used * kPackRows, begin * kPackRows,
+                         end * kPackRows});
     };
     const double time = seconds(options, options.best ? 100 : 7, work);
     const double bytes = static_cast<double>(used * w.group_bytes);

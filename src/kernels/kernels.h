@@ -23,11 +23,18 @@ enum class Isa : uint8_t { kRef, kAvx2, kAvx512, kAmx };
 inline constexpr int kPackRows = 16;  // rows interleaved in one group
 inline constexpr int kQ8Block = 32;   // activations that share a scale
 
-// Activations rounded to 8 bits: q[i] = round(x[i] / scale), scale = max|x| / 127 of each block of
-// 32, and the sum of each block's q, which turns a weight's offset into one multiply a block.
-// cols is a multiple of 32; row r lies at q + r * cols, scales + r * cols / 32, sums likewise.
+// Activations as integers, in blocks of 32 that share a scale; cols is a multiple of 32, row r lies
+// at q + r * cols, scales + r * cols / 32, low and sums likewise.
+//
+// Plain (low is nullptr): v = q = round(x / scale), scale = max|x| / 127 of the block.
+// Fine: v = 256 q + low = round(x / scale), scale = max|x| / (127 * 256): about 15 bits. low stays
+// above -128, which products of signed bytes cannot take, so v is one too large for one value in
+// 256.
+//
+// sums holds the sum of each block's v, which turns a weight's offset into one multiply a block.
 struct Q8Rows {
   int8_t* q;
+  int8_t* low;
   float* scales;
   int32_t* sums;
 };
@@ -41,9 +48,11 @@ struct PackedWeight {
   int64_t group_bytes;
 };
 
+// A row's result does not depend, to the bit, on how many rows come with it.
 struct PackedGemmArgs {
   PackedWeight w;
   const int8_t* q;      // [tokens, cols]
+  const int8_t* low;    // [tokens, cols], or nullptr
   const float* scales;  // [tokens, cols / 32]
   const int32_t* sums;  // [tokens, cols / 32]
   int64_t tokens;

@@ -9,7 +9,7 @@
 namespace zhiyin {
 namespace {
 
-// ---- few tokens: weights from memory straight into the product
+// ---- few tokens, finely rounded: weights from memory straight into the product
 // ------------------------------------
 
 constexpr int kPrefetchBytes = 1024;
@@ -18,26 +18,33 @@ ZY_INLINE void prefetch(const uint8_t* p, int bytes) {
   for (int i = 0; i < bytes; i += 64) __builtin_prefetch(p + i);
 }
 
+// Sum of 16 activations.
+template <typename Simd, bool kFine>
+ZY_INLINE int sum_16(const int8_t* q, const int8_t* low) {
+  return kFine ? 256 * Simd::sum_16(q) + Simd::sum_16(low) : Simd::sum_16(q);
+}
+
 // One block of activations, as every group of rows needs it.
 template <typename Simd, Format kFormat, int kTokens>
 struct BlockInput {
   static constexpr PackedLayout kLayout = packed_layout(kFormat);
 
   const int8_t* q;
+  const int8_t* low;
   int64_t q_stride;
   typename Simd::Floats scale[kTokens];
   typename Simd::Ints start[kTokens][halves_of(kLayout)];         // - offset * sum
   typename Simd::Floats min_factor[kTokens][halves_of(kLayout)];  // scale * sum
 
   ZY_INLINE BlockInput(const PackedGemmArgs& args, int64_t block)
-      : q(args.q + block * kQ8Block), q_stride(args.w.cols) {
+      : q(args.q + block * kQ8Block), low(args.low + block * kQ8Block), q_stride(args.w.cols) {
     const int64_t blocks = args.w.cols / kQ8Block;
     for (int t = 0; t < kTokens; ++t) {
       const float x_scale = args.scales[t * blocks + block];
       const int sum = args.sums[t * blocks + block];
       scale[t] = Simd::set(x_scale);
       if constexpr (kLayout.halves) {
-        const int first = Simd::sum_16(q + t * q_stride);
+        const int first = sum_16<Simd, true>(q + t * q_stride, low + t * q_stride);
         set_sum(t, 0, first, x_scale);
         set_sum(t, 1, sum - first, x_scale);
       } else {
@@ -98,34 +105,39 @@ class Stream {
     const int lane = part * Simd::kLanes;
     typename Simd::Ints w[8];
     unpack_codes<Simd, kFormat>(at_ + 4 * lane, w);
-    typename Simd::Ints dots[kTokens][kHalves];
     // Hides that both streams broadcast the same activations: kept in registers for the second they
     // would be spilled, while a broadcast is part of the instruction that uses it.
     const int8_t* all_q = x.q;
-    asm volatile("" : "+r"(all_q));
+    const int8_t* all_low = x.low;
+    asm volatile("" : "+r"(all_q), "+r"(all_low));
     for (int t = 0; t < kTokens; ++t) {
       const int8_t* q = all_q + t * x.q_stride;
-      for (int h = 0; h < 2; ++h) {  // 16 columns each
-        const bool begins = h == 0 || kLayout.halves;
-        typename Simd::Ints& dot = dots[t][kLayout.halves ? h : 0];
-        dot = Simd::template dot<Simd::dot_kind(dot_bits(kLayout))>(
-            begins ? x.start[t][h % kHalves] : dot, w + 4 * h, q + 16 * h, 4);
-      }
-    }
-    for (int t = 0; t < kTokens; ++t) {
-      typename Simd::Floats total{};
-      for (int h = 0; h < kHalves; ++h) {
-        const auto scale = Simd::load(scale_[first_scale + h] + lane);
-        const auto value = Simd::to_floats(dots[t][h]);
-        total = h == 0 ? Simd::mul(value, scale) : Simd::fma(value, scale, total);
-      }
-      sums_[part][t] = Simd::fma(total, x.scale[t], sums_[part][t]);
+      const int8_t* low = all_low + t * x.q_stride;
+      typename Simd::Floats& sum = sums_[part][t];
       if constexpr (kLayout.has_min) {
         for (int h = 0; h < kHalves; ++h) {
-          sums_[part][t] = Simd::fma(Simd::load(min_[first_scale + h] + lane), x.min_factor[t][h],
-                                     sums_[part][t]);
+          sum = Simd::fma(Simd::load(min_[first_scale + h] + lane), x.min_factor[t][h], sum);
         }
       }
+      typename Simd::Floats total{};
+      for (int h = 0; h < kHalves; ++h) {
+        // Of 16 columns, or of 32.
+        constexpr int kSteps = 2 / kHalves;
+        const auto dots = [&](typename Simd::Ints dot, const int8_t* from) {
+          for (int i = h; i < h + kSteps; ++i) {
+            dot = Simd::template dot<Simd::dot_kind(dot_bits(kLayout))>(dot, w + 4 * i,
+                                                                        from + 16 * i, 4);
+          }
+          return dot;
+        };
+        typename Simd::Ints dot = Simd::times_256(dots(typename Simd::Ints{}, q));
+        if constexpr (!kLayout.has_min) dot = Simd::add(dot, x.start[t][h]);
+        dot = dots(dot, low);
+        const auto scale = Simd::load(scale_[first_scale + h] + lane);
+        const auto value = Simd::to_floats(dot);
+        total = h == 0 ? Simd::mul(value, scale) : Simd::fma(value, scale, total);
+      }
+      sum = Simd::fma(total, x.scale[t], sum);
     }
   }
 
@@ -178,7 +190,8 @@ constexpr int kChunkBlocks = kChunkCols / kQ8Block;
 // Activations of a batch, tile after tile; within a tile the tokens lie side by side.
 struct Activations {
   alignas(64) int8_t q[kBatchTokens * kChunkCols];  // [quad][token][4]
-  float scales[kBatchTokens * kChunkBlocks];        // [block][token]
+  alignas(64) int8_t low[kBatchTokens * kChunkCols];
+  float scales[kBatchTokens * kChunkBlocks];  // [block][token]
   // [block or half block][token]: - offset * sum, and scale * sum for the mins
   int32_t starts[kBatchTokens * kChunkBlocks * 2];
   float min_factors[kBatchTokens * kChunkBlocks * 2];
@@ -234,7 +247,7 @@ ZY_INLINE void transpose(const void* source, int64_t stride, int rows, int cols,
 
 // One tile's activations of blocks [block, block + count) of tokens [token, token + tokens).
 // at: token's place in the batch.
-template <typename Simd, Format kFormat>
+template <typename Simd, Format kFormat, bool kFine>
 void gather_tile(const PackedGemmArgs& args, int64_t block, int count, int64_t token, int tokens,
                  int64_t at, Activations& x) {
   constexpr PackedLayout kLayout = packed_layout(kFormat);
@@ -244,13 +257,18 @@ void gather_tile(const PackedGemmArgs& args, int64_t block, int count, int64_t t
   const int8_t* q = args.q + first * kQ8Block;
   float* scales = x.scales + at * count;
   int32_t* starts = x.starts + at * kHalves * count;
+  const int8_t* low = kFine ? args.low + first * kQ8Block : q;
   transpose(q, args.w.cols / 4, tokens, kQ8Block / 4 * count, x.q + at * kQ8Block * count);
+  if constexpr (kFine) {
+    transpose(low, args.w.cols / 4, tokens, kQ8Block / 4 * count, x.low + at * kQ8Block * count);
+  }
   transpose(args.scales + first, blocks, tokens, count, scales);
   if constexpr (kLayout.halves) {
     int32_t half_sums[Simd::kTileTokens][2 * kChunkBlocks];
     for (int t = 0; t < tokens; ++t) {
       for (int b = 0; b < count; ++b) {
-        half_sums[t][2 * b] = Simd::sum_16(q + t * args.w.cols + b * kQ8Block);
+        const int64_t offset = t * args.w.cols + b * kQ8Block;
+        half_sums[t][2 * b] = sum_16<Simd, kFine>(q + offset, low + offset);
         half_sums[t][2 * b + 1] = args.sums[first + t * blocks + b] - half_sums[t][2 * b];
       }
     }
@@ -303,9 +321,10 @@ struct Tile {
   const uint8_t* ahead;  // weights to fetch meanwhile, four lines a block
 };
 
-template <typename Simd, int kBits, int kHalves, bool kMin, int kTokens>
+template <typename Simd, int kBits, int kHalves, bool kMin, bool kFine, int kTokens>
 void multiply_tile(const Panel& panel, int lane, const Tile& tile) {
   const int8_t* q = tile.x->q + tile.at * kQ8Block * tile.blocks;
+  const int8_t* low = tile.x->low + tile.at * kQ8Block * tile.blocks;
   const float* scales = tile.x->scales + tile.at * tile.blocks;
   const int32_t* starts = tile.x->starts + tile.at * kHalves * tile.blocks;
   const float* min_factors = tile.x->min_factors + tile.at * kHalves * tile.blocks;
@@ -314,31 +333,46 @@ void multiply_tile(const Panel& panel, int lane, const Tile& tile) {
   const float* w_scale = panel.scale[0] + lane;
   const float* w_min = panel.min[0] + lane;
   typename Simd::Floats sums[kTokens] = {};
+  for (int t = 0; t < kTokens && tile.accumulate; ++t) {
+    sums[t] = Simd::load_rows(tile.y + t * tile.y_stride + lane, tile.rows - lane);
+  }
   for (int block = 0; block < tile.blocks; ++block) {
     prefetch(ahead, 256);
     ahead += 256;
     typename Simd::Floats total[kTokens];
-    typename Simd::Ints dots[kTokens];
-    for (int h = 0; h < 2; ++h) {  // 16 columns each
-      if (h == 0 || kHalves == 2) {
-        for (int t = 0; t < kTokens; ++t) {
-          dots[t] = kMin ? typename Simd::Ints{} : Simd::set(starts[t]);
-        }
-        starts += kTokens;
-      }
-      typename Simd::Ints w[4];
-      for (int c = 0; c < 4; ++c) w[c] = Simd::load(codes + kPackVector * c);
+    typename Simd::Ints dots[kTokens] = {};
+    for (int h = 0; h < kHalves; ++h) {
+      // Of 16 columns, or of 32.
+      constexpr int kQuads = 8 / kHalves;
       for (int t = 0; t < kTokens; ++t) {
-        dots[t] = Simd::template dot<kBits>(dots[t], w, q + 4 * t, 4 * kTokens);
+        dots[t] = kMin || kFine ? typename Simd::Ints{} : Simd::set(starts[t]);
       }
-      codes += 4 * kPackVector;
-      q += 16 * kTokens;
-      if (h == 0 && kHalves == 1) continue;
+      const auto add_dots = [&](const int8_t* from) {
+        for (int c = 0; c < kQuads; c += 4) {
+          typename Simd::Ints w[4];
+          for (int i = 0; i < 4; ++i) w[i] = Simd::load(codes + kPackVector * (c + i));
+          for (int t = 0; t < kTokens; ++t) {
+            dots[t] =
+                Simd::template dot<kBits>(dots[t], w, from + 4 * (c * kTokens + t), 4 * kTokens);
+          }
+        }
+      };
+      add_dots(q);
+      q += 4 * kQuads * kTokens;
+      if constexpr (kFine) {
+        for (int t = 0; t < kTokens; ++t) {
+          dots[t] = Simd::times_256(dots[t]);
+          if constexpr (!kMin) dots[t] = Simd::add(dots[t], Simd::set(starts[t]));
+        }
+        add_dots(low);
+        low += 4 * kQuads * kTokens;
+      }
+      codes += kQuads * kPackVector;
+      starts += kTokens;
       const auto scale = Simd::load(w_scale);
       for (int t = 0; t < kTokens; ++t) {
         const auto value = Simd::to_floats(dots[t]);
-        total[t] =
-            h == 0 || kHalves == 1 ? Simd::mul(value, scale) : Simd::fma(value, scale, total[t]);
+        total[t] = h == 0 ? Simd::mul(value, scale) : Simd::fma(value, scale, total[t]);
       }
       w_scale += kPackRows;
       if constexpr (kMin) {
@@ -356,21 +390,19 @@ void multiply_tile(const Panel& panel, int lane, const Tile& tile) {
     scales += kTokens;
   }
   for (int t = 0; t < kTokens; ++t) {
-    float* y = tile.y + t * tile.y_stride + lane;
-    if (tile.accumulate) sums[t] = Simd::add(sums[t], Simd::load_rows(y, tile.rows - lane));
-    Simd::store_rows(y, tile.rows - lane, sums[t]);
+    Simd::store_rows(tile.y + t * tile.y_stride + lane, tile.rows - lane, sums[t]);
   }
 }
 
-template <typename Simd, int kBits, int kHalves, bool kMin, int kTokens = 1>
+template <typename Simd, int kBits, int kHalves, bool kMin, bool kFine, int kTokens = 1>
 ZY_INLINE void multiply_tile(int tokens, const Panel& panel, const Tile& tile) {
   if constexpr (kTokens < Simd::kTileTokens) {
     if (tokens != kTokens) {
-      return multiply_tile<Simd, kBits, kHalves, kMin, kTokens + 1>(tokens, panel, tile);
+      return multiply_tile<Simd, kBits, kHalves, kMin, kFine, kTokens + 1>(tokens, panel, tile);
     }
   }
   for (int lane = 0; lane < kPackRows; lane += Simd::kLanes) {
-    multiply_tile<Simd, kBits, kHalves, kMin, kTokens>(panel, lane, tile);
+    multiply_tile<Simd, kBits, kHalves, kMin, kFine, kTokens>(panel, lane, tile);
   }
 }
 
@@ -384,7 +416,7 @@ ZY_INLINE void for_tiles(int64_t tokens, const Call& call) {
   }
 }
 
-template <typename Simd, Format kFormat>
+template <typename Simd, Format kFormat, bool kFine>
 void multiply_tiles(const PackedGemmArgs& args) {
   constexpr PackedLayout kLayout = packed_layout(kFormat);
   const int64_t blocks = args.w.cols / kQ8Block;
@@ -398,7 +430,7 @@ void multiply_tiles(const PackedGemmArgs& args) {
       const int count =
           static_cast<int>(blocks - block < kChunkBlocks ? blocks - block : kChunkBlocks);
       for_tiles<Simd>(tokens, [&](int64_t at, int tile_tokens) {
-        gather_tile<Simd, kFormat>(args, block, count, token + at, tile_tokens, at, x);
+        gather_tile<Simd, kFormat, kFine>(args, block, count, token + at, tile_tokens, at, x);
       });
       for (int64_t row = args.row_begin; row < args.row_end; row += kPackRows) {
         const uint8_t* weights =
@@ -414,16 +446,18 @@ void multiply_tiles(const PackedGemmArgs& args) {
                              .accumulate = block > 0,
                              .ahead = weights + args.w.group_bytes + at * 32 * count};
           multiply_tile<Simd, Simd::dot_kind(dot_bits(kLayout)), halves_of(kLayout),
-                        kLayout.has_min>(tile_tokens, panel, tile);
+                        kLayout.has_min, kFine>(tile_tokens, panel, tile);
         });
       }
     }
   }
 }
 
-// Up to four tokens wait for the memory alone; unpacking once pays from about six.
+// Streaming pays up to four fine tokens; beyond, and for plain ones that are many or none,
+// unpacking once does.
 template <typename Simd, Format kFormat>
 void multiply(const PackedGemmArgs& args) {
+  if (args.low == nullptr) return multiply_tiles<Simd, kFormat, false>(args);
   switch (args.tokens) {
     case 0:
       return;
@@ -436,7 +470,7 @@ void multiply(const PackedGemmArgs& args) {
     case 4:
       return stream_rows<Simd, kFormat, 4>(args);
     default:
-      return multiply_tiles<Simd, kFormat>(args);
+      return multiply_tiles<Simd, kFormat, true>(args);
   }
 }
 

@@ -10,8 +10,6 @@ namespace {
 // Queries whose heads share keys are attended together, so that a page is read and converted once
 // for them: so many rows where products are f32, and where they are bf16.
 constexpr int64_t kMaxRows = 64, kMaxRowsBf16 = 448;
-// Up to this many tokens of a sequence are decoded, by one forward pass or by several.
-constexpr int64_t kFewTokens = 16;
 // Keys of few tokens are split into parts of this many, for threads to share. The parts of a row do
 // not depend on how many tokens or threads there are, so neither does its result.
 constexpr int64_t kSplitKeys = 512;
@@ -57,7 +55,7 @@ class CachedAttention {
   // Products in bf16 pay for the conversion with many rows, and may not be what decodes few tokens:
   // these give the same alone as together.
   bool use_bf16(const Span& span) const {
-    return span.count > kFewTokens && q_.context().precision() == Precision::kFast;
+    return span.count > kFewRows && q_.context().precision() == Precision::kFast;
   }
   int64_t tokens_a_task(const Span& span) const {
     if (!use_bf16(span)) return std::max<int64_t>(1, kMaxRows / group_);
@@ -77,7 +75,7 @@ class CachedAttention {
       for (int64_t t = 0; t < span.count; t += step) {
         const int64_t t_end = std::min(span.count, t + step);
         const int64_t keys = span.past + t_end;
-        const int64_t part = span.count <= kFewTokens ? std::min(keys, kSplitKeys) : keys;
+        const int64_t part = span.count <= kFewRows ? std::min(keys, kSplitKeys) : keys;
         for (int64_t h = 0; h < kv_heads_; ++h) {
           for (int64_t k = 0; k < keys; k += part) {
             tasks_.push_back({s, h, t, t_end, k, std::min(keys, k + part)});

@@ -9,57 +9,40 @@
 namespace zhiyin {
 namespace {
 
-// Rows of x as 8-bit integers, for all matrices of one linear_many. With fine rounding a second row
-// for each holds the rounded remainder, row x.rows + r that of row r.
+// Rows of x as integers, for all matrices of one linear_many.
 class QuantizedRows {
  public:
-  QuantizedRows(Context& context, const RowsView& x, bool fine)
-      : rows(fine ? 2 * x.rows : x.rows), cols_(x.cols) {
-    const int64_t blocks = x.cols / kQ8Block;
-    q = std::make_unique_for_overwrite<int8_t[]>(static_cast<size_t>(rows * x.cols));
-    scales = std::make_unique_for_overwrite<float[]>(static_cast<size_t>(rows * blocks));
-    sums = std::make_unique_for_overwrite<int32_t[]>(static_cast<size_t>(rows * blocks));
-    const KernelTable& kernels = context.kernels();
+  QuantizedRows(Context& context, const RowsView& x, bool fine) : cols_(x.cols) {
+    const auto values = static_cast<size_t>(x.rows * x.cols);
+    q = std::make_unique_for_overwrite<int8_t[]>(values);
+    if (fine) low = std::make_unique_for_overwrite<int8_t[]>(values);
+    scales = std::make_unique_for_overwrite<float[]>(values / kQ8Block);
+    sums = std::make_unique_for_overwrite<int32_t[]>(values / kQ8Block);
     context.pool().parallel_for(x.rows, 8, [&](int64_t begin, int64_t end) {
-      kernels.quantize_rows(x.data + begin * x.stride, x.stride, end - begin, x.cols, row(begin));
-      if (!fine) return;
-      thread_local std::vector<float> remainder;
-      remainder.resize(static_cast<size_t>(x.cols));
-      for (int64_t r = begin; r < end; ++r) {
-        const Q8Rows rounded = row(r);
-        for (int64_t i = 0; i < x.cols; ++i) {
-          remainder[static_cast<size_t>(i)] =
-              x.data[r * x.stride + i] -
-              rounded.scales[i / kQ8Block] * static_cast<float>(rounded.q[i]);
-        }
-        kernels.quantize_rows(remainder.data(), x.cols, 1, x.cols, row(x.rows + r));
-      }
+      context.kernels().quantize_rows(x.data + begin * x.stride, x.stride, end - begin, x.cols,
+                                      row(begin));
     });
   }
 
-  std::unique_ptr<int8_t[]> q;
+  std::unique_ptr<int8_t[]> q, low;  // low: of fine rounding alone
   std::unique_ptr<float[]> scales;
   std::unique_ptr<int32_t[]> sums;
-  int64_t rows;
 
  private:
   Q8Rows row(int64_t r) const {
     const int64_t block = r * (cols_ / kQ8Block);
-    return {q.get() + r * cols_, scales.get() + block, sums.get() + block};
+    return {q.get() + r * cols_, low ? low.get() + r * cols_ : nullptr, scales.get() + block,
+            sums.get() + block};
   }
 
   int64_t cols_;
 };
 
-// Up to this many rows rounding is fine: their products wait for memory.
-constexpr int64_t kFineRows = 2;
-
 // Whether x . m goes through the integer product.
 bool use_integers(Context& context, const Matrix& m, int64_t rows) {
   if (training() || context.precision() != Precision::kFast || !m.frozen()) return false;
   if (m.weight().packed() == nullptr) return false;
-  constexpr int64_t kManyRows = 16;
-  return rows < kManyRows || !context.kernels().prefill_in_bf16;
+  return rows <= kFewRows || !context.kernels().prefill_in_bf16;
 }
 
 // A part of one operand's rows: what a thread computes at a time.
@@ -71,7 +54,7 @@ struct Share {
 void multiply_integers(Context& context, const RowsView& x,
                        std::span<const LinearOperand* const> operands, std::span<Tensor> outputs,
                        Rounding rounding) {
-  const bool fine = rounding == Rounding::kFine || x.rows <= kFineRows;
+  const bool fine = rounding == Rounding::kFine || x.rows <= kFewRows;
   const QuantizedRows rounded(context, x, fine);
   int64_t total = 0;
   for (const LinearOperand* operand : operands) total += operand->matrix->rows();
@@ -93,23 +76,9 @@ void multiply_integers(Context& context, const RowsView& x,
           const Share& share = shares[static_cast<size_t>(s)];
           const PackedWeight& packed = *operands[share.operand]->matrix->weight().packed();
           float* y = outputs[share.operand].data();
-          if (!fine) {
-            context.kernels().gemm_packed({packed, rounded.q.get(), rounded.scales.get(),
-                                           rounded.sums.get(), rounded.rows, y, packed.rows,
-                                           share.begin, share.end});
-            continue;
-          }
-          // Values and remainders in one go, as the weights are read once for both; then summed.
-          const int64_t width = share.end - share.begin;
-          thread_local std::vector<float> both;
-          both.resize(static_cast<size_t>(rounded.rows * width));
-          context.kernels().gemm_packed({packed, rounded.q.get(), rounded.scales.get(),
-                                         rounded.sums.get(), rounded.rows,
-                                         both.data() - share.begin, width, share.begin, share.end});
-          for (int64_t r = 0; r < x.rows; ++r) {
-            context.kernels().add(both.data() + r * width, both.data() + (x.rows + r) * width,
-                                  y + r * packed.rows + share.begin, width);
-          }
+          context.kernels().gemm_packed({packed, rounded.q.get(), rounded.low.get(),
+                                         rounded.scales.get(), rounded.sums.get(), x.rows, y,
+                                         packed.rows, share.begin, share.end});
         }
       });
 }

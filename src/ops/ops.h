@@ -37,20 +37,24 @@ class Matrix {
 
 // ---- linear.cc -------------------------------------------------------------------------------
 
+// Up to this many rows, the most that decoding takes at a time, a row's result is the same to the
+// bit however many rows come with it: what is verified together is what was computed alone.
+inline constexpr int64_t kFewRows = 16;
+
 // x [.., in] . matrix [out, in]^T + bias [out] (undefined: none) -> [.., out]
 Tensor linear(const Tensor& x, const Matrix& matrix, const Tensor& bias = {});
 
-// How activations are rounded to 8 bits for a quantised matrix in the fast mode.
+// How activations are rounded for a quantised matrix in the fast mode.
 enum class Rounding : uint8_t {
-  kAuto,  // fine for one or two rows, where reading the weights takes the time anyway; else plain
-  kFine,  // twice: the values, then what the first rounding left, together about 15 bits
+  kAuto,  // fine for few rows, where reading the weights takes the time anyway; else to 8 bits
+  kFine,  // to about 15 bits
 };
 
 struct LinearOperand {
   const Matrix* matrix;
   const Tensor* bias;  // may be undefined
 };
-// linear() with several matrices of the same input, which is rounded to 8 bits only once.
+// linear() with several matrices of the same input, which is rounded only once.
 std::vector<Tensor> linear_many(const Tensor& x, std::span<const LinearOperand> operands,
                                 Rounding rounding = Rounding::kAuto);
 

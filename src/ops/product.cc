@@ -7,9 +7,9 @@
 namespace zhiyin {
 namespace {
 
-// Up to this many rows of x a frozen matrix is decoded row by row into dot products; beyond, the
-// cost of panels is shared by enough rows.
-constexpr int64_t kFewRows = 3;
+// In training up to this many rows of x are multiplied without panels; beyond, the cost of panels
+// is shared by enough rows. Decoding does without up to kFewRows.
+constexpr int64_t kFewTrainingRows = 3;
 
 int64_t round_up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
 
@@ -151,9 +151,14 @@ void multiply_few_rows(Context& context, const RowsView& x, const Matrix& m, flo
                      m.weight().format() == Format::kBF16);
   context.pool().parallel_for(m.rows(), grain, [&](int64_t begin, int64_t end) {
     if (dense) {
-      for (int64_t t = 0; t < x.rows; ++t) {
-        kernels.gemv_dense({m.weight().format(), m.weight().row(begin), m.weight().row_bytes(),
-                            end - begin, x.cols, x.data + t * x.stride, y + t * y_stride + begin});
+      // Weights that several rows of x take stay in the cache for them.
+      const int64_t step = x.rows == 1 ? end - begin : 128;
+      for (int64_t n = begin; n < end; n += step) {
+        for (int64_t t = 0; t < x.rows; ++t) {
+          kernels.gemv_dense({m.weight().format(), m.weight().row(n), m.weight().row_bytes(),
+                              std::min(step, end - n), x.cols, x.data + t * x.stride,
+                              y + t * y_stride + n});
+        }
       }
       return;
     }
@@ -177,7 +182,7 @@ RowsView rows_view(const Tensor& x, Tensor& copy) {
 }
 
 void multiply(Context& context, const RowsView& x, const Matrix& m, float* y, int64_t y_stride) {
-  if (x.rows <= kFewRows) {
+  if (x.rows <= (training() ? kFewTrainingRows : kFewRows)) {
     multiply_few_rows(context, x, m, y, y_stride);
     return;
   }

@@ -119,22 +119,42 @@ struct Packed {
 
 struct Inputs {
   int64_t tokens, cols;
-  std::vector<int8_t> q;
+  std::vector<int8_t> q, low;
   std::vector<float> scales;
   std::vector<int32_t> sums;
 
-  Inputs(const KernelTable& table, const std::vector<float>& x, int64_t tokens_, int64_t cols_)
+  Inputs(const KernelTable& table, const std::vector<float>& x, int64_t tokens_, int64_t cols_,
+         bool fine)
       : tokens(tokens_),
         cols(cols_),
         q(x.size()),
+        low(fine ? x.size() : 0),
         scales(x.size() / kQ8Block),
         sums(scales.size()) {
-    table.quantize_rows(x.data(), cols, tokens, cols, {q.data(), scales.data(), sums.data()});
+    table.quantize_rows(x.data(), cols, tokens, cols,
+                        {q.data(), fine ? low.data() : nullptr, scales.data(), sums.data()});
   }
 
+  // In steps of its scale.
+  int steps(size_t at) const { return low.empty() ? q[at] : 256 * q[at] + low[at]; }
   double value(int64_t t, int64_t col) const {
     const auto at = static_cast<size_t>(t * cols + col);
-    return q[at] * static_cast<double>(scales[at / kQ8Block]);
+    return steps(at) * static_cast<double>(scales[at / kQ8Block]);
+  }
+
+  PackedGemmArgs product(const PackedWeight& w, int64_t first, int64_t count, float* y,
+                         int64_t y_stride, int64_t row_begin, int64_t row_end) const {
+    const int64_t block = first * (cols / kQ8Block);
+    return {w,
+            q.data() + first * cols,
+            low.empty() ? nullptr : low.data() + first * cols,
+            scales.data() + block,
+            sums.data() + block,
+            count,
+            y,
+            y_stride,
+            row_begin,
+            row_end};
   }
 };
 
@@ -150,14 +170,13 @@ constexpr float kUntouched = 12345.0f;
 // Multiplies rows [begin, end) and compares every element of y.
 void expect_product(const KernelTable& table, const Matrix& m, const Packed& packed,
                     const std::vector<float>& w, const Inputs& x, int64_t begin, int64_t end) {
-  SCOPED_TRACE(std::string(table.name) + " " + format_info(m.format).name + ", " +
-               std::to_string(x.tokens) + " tokens, rows " + std::to_string(begin) + " to " +
-               std::to_string(end) + " of " + std::to_string(m.rows) + ", cols " +
-               std::to_string(m.cols));
+  SCOPED_TRACE(std::string(table.name) + " " + format_info(m.format).name +
+               (x.low.empty() ? ", " : ", fine, ") + std::to_string(x.tokens) + " tokens, rows " +
+               std::to_string(begin) + " to " + std::to_string(end) + " of " +
+               std::to_string(m.rows) + ", cols " + std::to_string(m.cols));
   const int64_t stride = m.rows + 3;
   std::vector<float> y(static_cast<size_t>(x.tokens * stride), kUntouched);
-  table.gemm_packed({packed.weight, x.q.data(), x.scales.data(), x.sums.data(), x.tokens, y.data(),
-                     stride, begin, end});
+  table.gemm_packed(x.product(packed.weight, 0, x.tokens, y.data(), stride, begin, end));
   for (int64_t t = 0; t < x.tokens; ++t) {
     for (int64_t r = 0; r < stride; ++r) {
       const float got = y[static_cast<size_t>(t * stride + r)];
@@ -188,9 +207,11 @@ TEST_P(PackedTest, ProductEqualsThatOfTheDecodedWeights) {
         const Packed packed(*table, m);
         const std::vector<float> w = m.values();
         for (const int64_t tokens : {1, 2, 3, 4, 5, 7, 12, 13}) {
-          const Inputs x(*table, random_values(tokens * cols, random), tokens, cols);
-          expect_product(*table, m, packed, w, x, 0, rows);
-          if (HasFatalFailure()) return;
+          for (const bool fine : {false, true}) {
+            const Inputs x(*table, random_values(tokens * cols, random), tokens, cols, fine);
+            expect_product(*table, m, packed, w, x, 0, rows);
+            if (HasFatalFailure()) return;
+          }
         }
       }
     }
@@ -206,9 +227,11 @@ TEST_P(PackedTest, LargeProduct) {
     const Matrix m(GetParam(), 33, cols, Fill::kRandom, random);
     const Packed packed(*table, m);
     const std::vector<float> w = m.values();
-    const Inputs x(*table, random_values(tokens * cols, random), tokens, cols);
-    expect_product(*table, m, packed, w, x, 0, m.rows);
-    if (HasFatalFailure()) return;
+    for (const bool fine : {false, true}) {
+      const Inputs x(*table, random_values(tokens * cols, random), tokens, cols, fine);
+      expect_product(*table, m, packed, w, x, 0, m.rows);
+      if (HasFatalFailure()) return;
+    }
   }
 }
 
@@ -219,7 +242,7 @@ TEST_P(PackedTest, WritesItsRowsAlone) {
     const Packed packed(*table, m);
     const std::vector<float> w = m.values();
     for (const int64_t tokens : {1, 6}) {
-      const Inputs x(*table, random_values(tokens * m.cols, random), tokens, m.cols);
+      const Inputs x(*table, random_values(tokens * m.cols, random), tokens, m.cols, tokens == 1);
       for (const auto& [begin, end] :
            {std::pair<int64_t, int64_t>{0, 16}, {16, 64}, {32, 85}, {80, 85}, {48, 48}}) {
         expect_product(*table, m, packed, w, x, begin, end);
@@ -308,9 +331,46 @@ TEST_P(PackedTest, ExtremeCodes) {
           const int64_t t = i / m.cols;
           if (t == 1 || (t > 1 && i % t == 0)) values[static_cast<size_t>(i)] = -1.0f;
         }
-        const Inputs x(*table, values, tokens, m.cols);
-        expect_product(*table, m, packed, w, x, 0, m.rows);
-        if (HasFatalFailure()) return;
+        for (const bool fine : {false, true}) {
+          if (fine) {  // the largest of both bytes at once, in all values of a block but one
+            for (size_t i = 0; i < values.size(); ++i) {
+              if (i % kQ8Block != 0) values[i] *= (126.0f * 256 + 127) / (127.0f * 256);
+            }
+          }
+          const Inputs x(*table, values, tokens, m.cols, fine);
+          ASSERT_TRUE(!fine || std::abs(x.low[1]) == 127);
+          expect_product(*table, m, packed, w, x, 0, m.rows);
+          if (HasFatalFailure()) return;
+        }
+      }
+    }
+  }
+}
+
+// What is verified together must be what was computed alone.
+TEST_P(PackedTest, ARowIsTheSameInAnyCompany) {
+  std::mt19937 random(10);
+  for (const KernelTable* table : tables()) {
+    if (table->isa == Isa::kRef) continue;
+    const int64_t cols = 4096 + 512, most = 37;  // more than any kernel takes at a time
+    const Matrix m(GetParam(), 40, cols, Fill::kRandom, random);
+    const Packed packed(*table, m);
+    const auto product = [&](const Inputs& x, int64_t first, int64_t count) {
+      std::vector<float> y(static_cast<size_t>(count * m.rows));
+      table->gemm_packed(x.product(packed.weight, first, count, y.data(), m.rows, 0, m.rows));
+      return y;
+    };
+    for (const bool fine : {false, true}) {
+      const Inputs x(*table, random_values(most * cols, random), most, cols, fine);
+      std::vector<std::vector<float>> alone;
+      for (int64_t t = 0; t < most; ++t) alone.push_back(product(x, t, 1));
+      for (int64_t count = 2; count <= most; count += count < 17 ? 1 : 20) {
+        const std::vector<float> together = product(x, 0, count);
+        for (int64_t t = 0; t < count; ++t) {
+          const auto row = together.begin() + t * m.rows;
+          ASSERT_EQ(alone[static_cast<size_t>(t)], std::vector<float>(row, row + m.rows))
+              << table->name << (fine ? ", fine" : "") << ", row " << t << " of " << count;
+        }
       }
     }
   }
@@ -338,28 +398,51 @@ TEST(PackedFormats, DenseOnesHaveNoPackedForm) {
   }
 }
 
-TEST(QuantizeRows, RoundsToTheNearestOf255Steps) {
+TEST(QuantizeRows, RoundsToTheNearestStep) {
   std::mt19937 random(5);
+  const int64_t rows = 3, cols = 1024;
+  const std::vector<float> x = random_values(rows * cols, random);
+  for (const KernelTable* table : tables()) {
+    for (const bool fine : {false, true}) {
+      SCOPED_TRACE(std::string(table->name) + (fine ? ", fine" : ""));
+      const Inputs got(*table, x, rows, cols, fine);
+      int too_large = 0;
+      for (size_t block = 0; block < got.scales.size(); ++block) {
+        float max = 0;
+        int sum = 0;
+        for (size_t i = block * kQ8Block; i < (block + 1) * kQ8Block; ++i) {
+          max = std::max(max, std::abs(x[i]));
+          sum += got.steps(i);
+          const float error = got.scales[block] * static_cast<float>(got.steps(i)) - x[i];
+          if (fine && got.low[i] == -127 && error > 0.5f * got.scales[block]) {
+            ++too_large;
+            EXPECT_LE(error, 1.51f * got.scales[block]);
+          } else {
+            EXPECT_LE(std::abs(error), (fine ? 0.51f : 0.5001f) * got.scales[block]);
+          }
+        }
+        EXPECT_FLOAT_EQ(got.scales[block], max / (fine ? 127 * 256 : 127));
+        EXPECT_EQ(got.sums[block], sum);
+      }
+      EXPECT_LE(too_large, fine ? 40 : 0);  // one value in 256
+    }
+  }
+}
+
+TEST(QuantizeRows, ReadsRowsAtTheirStride) {
+  std::mt19937 random(11);
   const int64_t rows = 3, cols = 96, stride = 101;
   const std::vector<float> x = random_values(rows * stride, random);
   for (const KernelTable* table : tables()) {
-    SCOPED_TRACE(table->name);
     std::vector<int8_t> q(rows * cols);
     std::vector<float> scales(rows * cols / kQ8Block);
     std::vector<int32_t> sums(scales.size());
-    table->quantize_rows(x.data(), stride, rows, cols, {q.data(), scales.data(), sums.data()});
-    for (size_t block = 0; block < scales.size(); ++block) {
-      float max = 0;
-      int sum = 0;
-      for (size_t i = block * kQ8Block; i < (block + 1) * kQ8Block; ++i) {
-        const float value = x[i / cols * stride + i % cols];
-        max = std::max(max, std::abs(value));
-        sum += q[i];
-        EXPECT_LE(std::abs(value - scales[block] * static_cast<float>(q[i])),
-                  0.5001f * scales[block]);
-      }
-      EXPECT_FLOAT_EQ(scales[block], max / 127);
-      EXPECT_EQ(sums[block], sum);
+    table->quantize_rows(x.data(), stride, rows, cols,
+                         {q.data(), nullptr, scales.data(), sums.data()});
+    for (int64_t r = 0; r < rows; ++r) {
+      const std::vector<float> row(x.begin() + r * stride, x.begin() + r * stride + cols);
+      const Inputs alone(*table, row, 1, cols, false);
+      EXPECT_TRUE(std::equal(alone.q.begin(), alone.q.end(), q.begin() + r * cols)) << table->name;
     }
   }
 }
@@ -368,12 +451,15 @@ TEST(QuantizeRows, SameCodesOnEveryInstructionSet) {
   std::mt19937 random(6);
   const int64_t cols = 4096;
   const std::vector<float> x = random_values(cols, random);
-  const Inputs reference(*kernel_table(Isa::kRef), x, 1, cols);
-  for (const KernelTable* table : tables()) {
-    const Inputs got(*table, x, 1, cols);
-    EXPECT_EQ(got.q, reference.q) << table->name;
-    EXPECT_EQ(got.scales, reference.scales) << table->name;
-    EXPECT_EQ(got.sums, reference.sums) << table->name;
+  for (const bool fine : {false, true}) {
+    const Inputs reference(*kernel_table(Isa::kRef), x, 1, cols, fine);
+    for (const KernelTable* table : tables()) {
+      const Inputs got(*table, x, 1, cols, fine);
+      EXPECT_EQ(got.q, reference.q) << table->name;
+      EXPECT_EQ(got.low, reference.low) << table->name;
+      EXPECT_EQ(got.scales, reference.scales) << table->name;
+      EXPECT_EQ(got.sums, reference.sums) << table->name;
+    }
   }
 }
 
@@ -387,13 +473,15 @@ TEST(QuantizeRows, ZeroTinyAndNonFiniteBlocks) {
     x[3 * kQ8Block + 9] = std::numeric_limits<float>::quiet_NaN();
     x[3 * kQ8Block + 10] = 5.0f;
     x[4 * kQ8Block + 31] = -3e38f;
-    const Inputs got(*table, x, 1, 5 * kQ8Block);
-    EXPECT_EQ(got.scales[0], 0.0f);
-    EXPECT_EQ(got.scales[1], 0.0f);
-    EXPECT_EQ(got.sums[1], 0);
-    EXPECT_FALSE(std::isfinite(got.scales[2]));
-    EXPECT_TRUE(std::isnan(got.scales[3]));  // so that the product shows it
-    EXPECT_EQ(got.q[4 * kQ8Block + 31], -127);
+    for (const bool fine : {false, true}) {
+      const Inputs got(*table, x, 1, 5 * kQ8Block, fine);
+      EXPECT_EQ(got.scales[0], 0.0f);
+      EXPECT_EQ(got.scales[1], 0.0f);
+      EXPECT_EQ(got.sums[1], 0);
+      EXPECT_FALSE(std::isfinite(got.scales[2]));
+      EXPECT_TRUE(std::isnan(got.scales[3]));  // so that the product shows it
+      EXPECT_EQ(got.q[4 * kQ8Block + 31], -127);
+    }
   }
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "harness/check_op.h"
+#include "kernels/kv_page.h"
 
 namespace zhiyin {
 namespace {
@@ -152,6 +153,65 @@ TEST(Ops, FastLinearStaysWithinItsRounding) {
           power += std::pow(static_cast<double>(wanted[i]), 2);
         }
         EXPECT_LT(std::sqrt(error / power), 0.012) << info.name << " on " << table->name;
+      }
+    }
+  }
+}
+
+// What is verified together must be what was computed alone: few rows do not see each other.
+TEST(Ops, FewRowsOfALinearAreTheSameInAnyCompany) {
+  const int64_t out = 150, in_size = 512;
+  const std::vector<float> values = random_values(out * in_size, 3);
+  for (const FormatInfo& info : all_formats()) {
+    for (const KernelTable* table : testing::kernel_tables()) {
+      for (const Precision precision : {Precision::kFast, Precision::kExact}) {
+        Context context({.threads = 2, .kernels = table, .precision = precision});
+        const Weight weight =
+            Weight::packed_from(context, "w", info.format, out, in_size, values.data());
+        if (precision == Precision::kFast) weight.prepare(context);
+        const Tensor x = random_tensor(context, {kFewRows, in_size}, 4);
+        for (const int64_t rows : {int64_t{2}, int64_t{3}, int64_t{5}, kFewRows}) {
+          const Tensor together = linear(x.slice(0, 0, rows), weight);
+          for (int64_t r = 0; r < rows; ++r) {
+            ASSERT_EQ(linear(x.slice(0, r, r + 1), weight).to_vector(),
+                      together.slice(0, r, r + 1).to_vector())
+                << info.name << " on " << table->name << ", row " << r << " of " << rows;
+          }
+        }
+      }
+    }
+  }
+}
+
+// Before and after the number of keys from which on they are split among threads.
+TEST(Ops, FewTokensAttendTheSameInAnyCompany) {
+  const int64_t heads = 14, kv_heads = 2, dim = 64, keys = 1100;
+  for (const KernelTable* table : testing::kernel_tables()) {
+    Context context({.threads = 2, .kernels = table});
+    const int64_t pages = (keys + kKvPageTokens - 1) / kKvPageTokens;
+    const int64_t head_bytes = kv_page_bytes(KvType::kF32, dim);
+    const Tensor cached = random_tensor(context, {pages, 2 * kv_heads * kKvPageTokens * dim}, 5);
+    std::vector<const uint8_t*> starts;
+    for (int64_t p = 0; p < pages; ++p) {
+      starts.push_back(reinterpret_cast<const uint8_t*>(cached.row(p)));
+    }
+    const CachedSequence sequence{.pages = starts.data(),
+                                  .key_offset = 0,
+                                  .value_offset = kv_heads * head_bytes,
+                                  .head_bytes = head_bytes};
+    const Tensor q = random_tensor(context, {kFewRows, heads, dim}, 6);
+    const auto attend = [&](int64_t first, int64_t count, int64_t past, int64_t window) {
+      const Span span{0, count, past + first, 0};
+      return attention_cached(q.slice(0, first, first + count), KvType::kF32, kv_heads, {&span, 1},
+                              {&sequence, 1}, {.scale = 0, .window = window});
+    };
+    for (const int64_t past : {20, 500, 1016}) {
+      for (const int64_t window : {0, 700}) {
+        const Tensor together = attend(0, kFewRows, past, window);
+        for (int64_t r = 0; r < kFewRows; ++r) {
+          ASSERT_EQ(attend(r, 1, past, window).to_vector(), together.slice(0, r, r + 1).to_vector())
+              << table->name << ", token " << r << " after " << past << ", window " << window;
+        }
       }
     }
   }

@@ -8,19 +8,34 @@
 namespace zhiyin::amx {
 namespace {
 
+struct TileShape {
+  uint8_t rows;       // up to 16
+  uint8_t row_bytes;  // up to 64
+};
+struct TileShapes {
+  TileShape all[8];
+};
+
 class HardwareTiles {
  public:
   // All eight tiles have 16 rows of 64 bytes. The registers belong to the thread while this lives.
-  HardwareTiles() {
+  HardwareTiles()
+      : HardwareTiles(
+            {{{16, 64}, {16, 64}, {16, 64}, {16, 64}, {16, 64}, {16, 64}, {16, 64}, {16, 64}}}) {}
+  explicit HardwareTiles(const TileShapes& shapes) {
     struct alignas(64) Configuration {
       uint8_t palette = 1;
       uint8_t start_row = 0;
       uint8_t reserved[14] = {};
-      uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-      uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+      uint16_t row_bytes[16] = {};
+      uint8_t rows[16] = {};
     };
     static_assert(sizeof(Configuration) == 64);
-    const Configuration configuration;
+    Configuration configuration;
+    for (int i = 0; i < 8; ++i) {
+      configuration.row_bytes[i] = shapes.all[i].row_bytes;
+      configuration.rows[i] = shapes.all[i].rows;
+    }
     asm volatile("ldtilecfg %0" ::"m"(configuration));
   }
   ~HardwareTiles() { asm volatile("tilerelease"); }
@@ -44,6 +59,11 @@ class HardwareTiles {
   template <int kSum, int kA, int kB>
   void dot_bf16() {
     asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSum), "i"(kA), "i"(kB));
+  }
+  // sum[m][n] += sum over k, i < 4 of a[m][4 k + i] b[k][4 n + i], a signed and b unsigned bytes
+  template <int kSum, int kA, int kB>
+  void dot_bytes() {
+    asm volatile("tdpbsud %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSum), "i"(kA), "i"(kB));
   }
 };
 

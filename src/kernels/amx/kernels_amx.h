@@ -7,6 +7,7 @@ namespace zhiyin::amx {
 
 KernelTable make_table();
 
+void gemm_packed(const PackedGemmArgs& args);
 void gemm_panel_bf16(const GemmPanelBf16Args& args);
 void attend(const AttendArgs& args);
 

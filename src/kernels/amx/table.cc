@@ -8,6 +8,7 @@ KernelTable make_table() {
   table.isa = Isa::kAmx;
   table.name = "amx-int8-bf16";
   table.prefill_in_bf16 = true;
+  table.gemm_packed = gemm_packed;
   table.gemm_panel_bf16 = gemm_panel_bf16;
   table.attend = attend;
   return table;

@@ -1,4 +1,5 @@
-// Vectors of 8 lanes for kernels/packed_unpack.h and packed_driver.h; avx512/packed_simd.h describes the members.
+// Vectors of 8 lanes for kernels/packed_unpack.h and packed_driver.h; avx512/packed_simd.h
+// describes the members.
 #pragma once
 
 #include <immintrin.h>
@@ -71,6 +72,8 @@ struct Simd {
   ZY_INLINE static Floats load(const float* p) { return _mm256_load_ps(p); }
   ZY_INLINE static Floats set(float value) { return _mm256_set1_ps(value); }
   ZY_INLINE static Floats to_floats(Ints value) { return _mm256_cvtepi32_ps(value); }
+  ZY_INLINE static Ints add(Ints a, Ints b) { return _mm256_add_epi32(a, b); }
+  ZY_INLINE static Ints times_256(Ints a) { return _mm256_slli_epi32(a, 8); }
   ZY_INLINE static Floats add(Floats a, Floats b) { return _mm256_add_ps(a, b); }
   ZY_INLINE static Floats mul(Floats a, Floats b) { return _mm256_mul_ps(a, b); }
   ZY_INLINE static Floats fma(Floats a, Floats b, Floats c) { return _mm256_fmadd_ps(a, b, c); }

@@ -14,7 +14,24 @@ uint32_t max_lane(__m256i value) {
   return static_cast<uint32_t>(_mm_cvtsi128_si32(four));
 }
 
-void quantize_block(const float* x, int8_t* q, float* scale, int32_t* sum) {
+// 32 numbers as bytes. Packing works within halves of a vector; the permutation restores the order
+// of four bytes each.
+__m256i to_bytes(const __m256i v[4]) {
+  return _mm256_permutevar8x32_epi32(
+      _mm256_packs_epi16(_mm256_packs_epi32(v[0], v[1]), _mm256_packs_epi32(v[2], v[3])),
+      _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+}
+
+int sum_bytes(__m256i bytes) {
+  // Sums of eight bytes each, taken as unsigned with 128 added.
+  const __m256i eights =
+      _mm256_sad_epu8(_mm256_xor_si256(bytes, _mm256_set1_epi8(-128)), _mm256_setzero_si256());
+  const __m128i pairs =
+      _mm_add_epi64(_mm256_castsi256_si128(eights), _mm256_extracti128_si256(eights, 1));
+  return _mm_cvtsi128_si32(_mm_add_epi64(pairs, _mm_unpackhi_epi64(pairs, pairs))) - 32 * 128;
+}
+
+void quantize_block(const float* x, int8_t* q, int8_t* low, float* scale, int32_t* sum) {
   __m256 values[4];
   __m256i max_bits = _mm256_setzero_si256();
   for (int i = 0; i < 4; ++i) {
@@ -27,22 +44,25 @@ void quantize_block(const float* x, int8_t* q, float* scale, int32_t* sum) {
   float max;
   __builtin_memcpy(&max, &bits, sizeof(max));
   const bool zero = max < kTinyMax;
-  const __m256 inverse = _mm256_set1_ps(zero ? 0.0f : 127.0f / max);
-  *scale = zero ? 0.0f : max / 127.0f;
-  __m256i rounded[4];
-  for (int i = 0; i < 4; ++i) rounded[i] = _mm256_cvtps_epi32(_mm256_mul_ps(values[i], inverse));
-  // Packing works within halves of a vector; the permutation restores the order of four bytes each.
-  const __m256i bytes =
-      _mm256_permutevar8x32_epi32(_mm256_packs_epi16(_mm256_packs_epi32(rounded[0], rounded[1]),
-                                                     _mm256_packs_epi32(rounded[2], rounded[3])),
-                                  _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+  const float largest = low == nullptr ? kPlainMax : kFineMax;
+  const __m256 inverse = _mm256_set1_ps(zero ? 0.0f : largest / max);
+  *scale = zero ? 0.0f : max / largest;
+  __m256i high[4], rest[4];
+  for (int i = 0; i < 4; ++i) {
+    high[i] = _mm256_cvtps_epi32(_mm256_mul_ps(values[i], inverse));
+    if (low == nullptr) continue;
+    const __m256i v = high[i];
+    high[i] = _mm256_srai_epi32(_mm256_add_epi32(v, _mm256_set1_epi32(128)), 8);
+    rest[i] = _mm256_max_epi32(_mm256_sub_epi32(v, _mm256_slli_epi32(high[i], 8)),
+                               _mm256_set1_epi32(-127));
+  }
+  const __m256i bytes = to_bytes(high);
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(q), bytes);
-  // Sums of eight bytes each, taken as unsigned with 128 added.
-  const __m256i eights =
-      _mm256_sad_epu8(_mm256_xor_si256(bytes, _mm256_set1_epi8(-128)), _mm256_setzero_si256());
-  const __m128i pairs =
-      _mm_add_epi64(_mm256_castsi256_si128(eights), _mm256_extracti128_si256(eights, 1));
-  *sum = _mm_cvtsi128_si32(_mm_add_epi64(pairs, _mm_unpackhi_epi64(pairs, pairs))) - 32 * 128;
+  *sum = sum_bytes(bytes);
+  if (low == nullptr) return;
+  const __m256i low_bytes = to_bytes(rest);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(low), low_bytes);
+  *sum = 256 * *sum + sum_bytes(low_bytes);
 }
 
 }  // namespace

@@ -49,6 +49,8 @@ struct Simd {
   ZY_INLINE static Floats load(const float* p) { return _mm512_load_ps(p); }
   ZY_INLINE static Floats set(float value) { return _mm512_set1_ps(value); }
   ZY_INLINE static Floats to_floats(Ints value) { return _mm512_cvtepi32_ps(value); }
+  ZY_INLINE static Ints add(Ints a, Ints b) { return _mm512_add_epi32(a, b); }
+  ZY_INLINE static Ints times_256(Ints a) { return _mm512_slli_epi32(a, 8); }
   ZY_INLINE static Floats add(Floats a, Floats b) { return _mm512_add_ps(a, b); }
   ZY_INLINE static Floats mul(Floats a, Floats b) { return _mm512_mul_ps(a, b); }
   ZY_INLINE static Floats fma(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }

@@ -7,7 +7,10 @@ namespace {
 // The activations of one token.
 struct Token {
   const int8_t* q;
+  const int8_t* low;  // or nullptr
   const float* scales;
+
+  int value(int64_t i) const { return low == nullptr ? q[i] : 256 * q[i] + low[i]; }
 };
 
 float dot_row(const PackedGemmArgs& args, const uint8_t* group, int row, Token token) {
@@ -23,7 +26,7 @@ float dot_row(const PackedGemmArgs& args, const uint8_t* group, int row, Token t
     for (int h = 0; h < 2; ++h) {
       int dot = 0, sum = 0;
       for (int i = 0; i < kHalfBlock; ++i) {
-        const int x = token.q[block * kQ8Block + h * kHalfBlock + i];
+        const int x = token.value(block * kQ8Block + h * kHalfBlock + i);
         dot += x * (read_code(layout, group, h * kHalfBlock + i, row) - layout.offset);
         sum += x;
       }
@@ -43,9 +46,10 @@ void gemm_packed(const PackedGemmArgs& args) {
   for (int64_t row = args.row_begin; row < args.row_end; ++row) {
     const uint8_t* group = args.w.data + row / kPackRows * args.w.group_bytes;
     for (int64_t t = 0; t < args.tokens; ++t) {
-      args.y[t * args.y_stride + row] =
-          dot_row(args, group, static_cast<int>(row % kPackRows),
-                  {args.q + t * args.w.cols, args.scales + t * blocks});
+      args.y[t * args.y_stride + row] = dot_row(
+          args, group, static_cast<int>(row % kPackRows),
+          {args.q + t * args.w.cols, args.low == nullptr ? nullptr : args.low + t * args.w.cols,
+           args.scales + t * blocks});
     }
   }
 }

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <bit>
 #include <cmath>
 
@@ -12,7 +13,16 @@ int8_t round_to_byte(float value) {
   return static_cast<int8_t>(std::lrintf(value));
 }
 
-void quantize_block(const float* x, int8_t* q, float* scale, int32_t* sum) {
+// value = 256 high + low
+void round_to_two_bytes(float value, int8_t* high, int8_t* low) {
+  if (!(std::fabs(value) < 32768.0f)) value = -32768.0f;
+  const long whole = std::lrintf(value);
+  const long top = (whole + 128) >> 8;
+  *high = static_cast<int8_t>(top);
+  *low = static_cast<int8_t>(std::max(-127L, whole - 256 * top));
+}
+
+void quantize_block(const float* x, int8_t* q, int8_t* low, float* scale, int32_t* sum) {
   // Compared as integers, a NaN is larger than every number and stays.
   uint32_t max_bits = 0;
   for (int i = 0; i < kQ8Block; ++i) {
@@ -21,12 +31,18 @@ void quantize_block(const float* x, int8_t* q, float* scale, int32_t* sum) {
   }
   const float max = std::bit_cast<float>(max_bits);
   const bool zero = max < kTinyMax;
-  const float inverse = zero ? 0.0f : 127.0f / max;
-  *scale = zero ? 0.0f : max / 127.0f;
+  const float largest = low == nullptr ? kPlainMax : kFineMax;
+  const float inverse = zero ? 0.0f : largest / max;
+  *scale = zero ? 0.0f : max / largest;
   *sum = 0;
   for (int i = 0; i < kQ8Block; ++i) {
-    q[i] = round_to_byte(x[i] * inverse);
-    *sum += q[i];
+    if (low == nullptr) {
+      q[i] = round_to_byte(x[i] * inverse);
+      *sum += q[i];
+    } else {
+      round_to_two_bytes(x[i] * inverse, q + i, low + i);
+      *sum += 256 * q[i] + low[i];
+    }
   }
 }
 
