@@ -44,6 +44,10 @@ struct GenerateRequest {
   // Where given: between [[ and ]] the answer can hold one of these names and nothing else. See
   // Stickers.
   std::vector<std::string> names;
+  // Whether likely tokens (what followed the last ones before, what a draft model says) are put
+  // through the model several at a time: "auto", as many as pays; "always"; "off". The answer for a
+  // seed is the same.
+  std::string speculate = "auto";
   // Pieces of the answer as they come: whole UTF-8 characters, no stop text.
   std::function<void(std::string_view)> on_text;
   std::function<void(int64_t done, int64_t total)> on_prefill;
@@ -55,14 +59,18 @@ struct GenerateResult {
   std::string finish_reason;  // "stop", "length", "cancelled"
   int64_t prompt_n = 0, reused_n = 0, predicted_n = 0;
   double prompt_ms = 0, predicted_ms = 0, load_ms = 0;
+  // Tokens of the answer that were proposed, and those of them that the model agreed with.
+  int64_t draft_n = 0, draft_accepted_n = 0;
 };
 
 // A conversation that keeps its cache: what a request shares with the one before is not computed
-// again. One thread at a time; the model must outlive it.
+// again. One thread at a time; the models must outlive it.
 class Generator {
  public:
   // context: tokens it can hold; 0: as many as the model was trained for and memory allows.
-  Generator(Model& model, int64_t context);
+  // draft: a smaller model that proposes tokens. Throws kUnsupported unless its vocabulary is the
+  // model's.
+  Generator(Model& model, int64_t context, Model* draft = nullptr);
   Generator(Generator&&) noexcept;
   ~Generator();
 

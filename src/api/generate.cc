@@ -99,19 +99,61 @@ class StopTexts {
   std::string held_;
 };
 
+// Tokens of a draft are taken as they are: each must stand for the same text.
+void check_same_vocabulary(const Model& model, const Model& draft) {
+  const Tokenizer& ours = model.impl().need_tokenizer();
+  const Tokenizer& other = draft.impl().need_tokenizer();
+  const std::string path = draft.impl().files.path;
+  const auto quoted = [](const Tokenizer& tokenizer, int32_t id) {
+    return cat('"', tokenizer.token_bytes(id), '"');
+  };
+  constexpr const char* kRemedy = "; a draft must have the vocabulary of ";
+  check(ours.vocab_size() == other.vocab_size(), ErrorCode::kUnsupported, path, ": has ",
+        other.vocab_size(), " tokens, not ", ours.vocab_size(), kRemedy, model.impl().files.path);
+  for (int32_t id = 0; id < ours.vocab_size(); ++id) {
+    check(ours.token_bytes(id) == other.token_bytes(id) &&
+              ours.is_special(id) == other.is_special(id),
+          ErrorCode::kUnsupported, path, ": token ", id, " is ", quoted(other, id), ", not ",
+          quoted(ours, id), kRemedy, model.impl().files.path);
+  }
+}
+
 }  // namespace
 
 struct Generator::Impl {
   Model& model;
   Session session;
+  std::optional<Session> draft;
+  // Of the last request that speculated; what it has measured serves the next.
+  std::string speculation;
+  std::optional<Speculator> speculator;
   // Of the last request that had names.
   std::vector<std::string> names;
   std::optional<NameSpans> spans;
 
-  Impl(Model& m, int64_t context)
+  Impl(Model& m, int64_t context, Model* draft_model)
       : model(m),
         session(m.impl().need_causal_lm(), *m.impl().context, m.impl().cache_type(),
-                context > 0 ? context : m.impl().default_context()) {}
+                context > 0 ? context : m.impl().default_context()) {
+    if (draft_model == nullptr) return;
+    Model::Impl& d = draft_model->impl();
+    check_same_vocabulary(m, *draft_model);
+    draft.emplace(d.need_causal_lm(), *d.context, d.cache_type(),
+                  std::min(session.max_tokens(), d.default_context()));
+  }
+
+  Speculator* speculator_of(const std::string& wanted) {
+    if (wanted == "off") return nullptr;
+    check(wanted == "auto" || wanted == "always", ErrorCode::kUsage, "speculate is \"", wanted,
+          "\"; it must be auto, always or off");
+    if (!speculator || speculation != wanted) {
+      speculator.emplace(wanted == "auto" ? Speculation::kAuto : Speculation::kAlways,
+                         draft ? &*draft : nullptr,
+                         model.impl().need_causal_lm().config().vocab_size);
+      speculation = wanted;
+    }
+    return &*speculator;
+  }
 
   const NameSpans* spans_of(const std::vector<std::string>& wanted) {
     if (wanted.empty()) return nullptr;
@@ -129,8 +171,8 @@ struct Generator::Impl {
   }
 };
 
-Generator::Generator(Model& model, int64_t context)
-    : impl_(std::make_unique<Impl>(model, context)) {}
+Generator::Generator(Model& model, int64_t context, Model* draft)
+    : impl_(std::make_unique<Impl>(model, context, draft)) {}
 Generator::Generator(Generator&&) noexcept = default;
 Generator::~Generator() = default;
 
@@ -164,6 +206,7 @@ GenerateResult Generator::run(const GenerateRequest& request) {
   options.max_tokens = request.max_tokens;
   options.stop = model.stop_set();
   options.names = impl_->spans_of(request.names);
+  options.speculator = impl_->speculator_of(request.speculate);
   options.on_prefill = request.on_prefill;
   options.on_token = [&](int32_t id) {
     emit(stop_texts.add(decoder.add(id), stopped));
@@ -184,6 +227,8 @@ GenerateResult Generator::run(const GenerateRequest& request) {
   result.prompt_ms = generation.prompt_ms;
   result.predicted_ms = generation.predicted_ms;
   result.load_ms = model.load_ms;
+  result.draft_n = generation.speculation.proposed;
+  result.draft_accepted_n = generation.speculation.accepted;
   return result;
 }
 

@@ -36,8 +36,8 @@ constexpr const char* kHelpChinese =
 
 class Repl {
  public:
-  Repl(Model& model, const ReplOptions& options)
-      : model_(model), options_(options), generator_(model, options.context) {
+  Repl(Model& model, Model* draft, const ReplOptions& options)
+      : model_(model), options_(options), generator_(model, options.context, draft) {
     clear();
   }
 
@@ -105,6 +105,7 @@ class Repl {
     request.max_tokens = options_.max_tokens;
     request.stop = options_.stop;
     request.names = options_.stickers.names();
+    request.speculate = options_.speculate;
     StickerStream shown(options_.stickers, sticker_style());
     request.on_text = [&](std::string_view piece) { std::cout << shown.add(piece) << std::flush; };
     if (options_.raw) {
@@ -200,8 +201,9 @@ class Repl {
     std::cout << cat("prompt ", last_.prompt_n, " tokens (", last_.reused_n, " known), ",
                      static_cast<int64_t>(speed(last_.prompt_n - last_.reused_n, last_.prompt_ms)),
                      "/s; answer ", last_.predicted_n, " tokens, ",
-                     static_cast<int64_t>(speed(last_.predicted_n, last_.predicted_ms)),
-                     "/s; context ", generator_.context())
+                     static_cast<int64_t>(speed(last_.predicted_n, last_.predicted_ms)), "/s, ",
+                     last_.draft_accepted_n, " of ", last_.draft_n,
+                     " proposed ones right; context ", generator_.context())
               << '\n';
   }
 
@@ -214,6 +216,8 @@ class Repl {
 
 }  // namespace
 
-void repl(Model& model, const ReplOptions& options) { Repl(model, options).run(); }
+void repl(Model& model, Model* draft, const ReplOptions& options) {
+  Repl(model, draft, options).run();
+}
 
 }  // namespace zhiyin::cli

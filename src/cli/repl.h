@@ -16,9 +16,10 @@ struct ReplOptions {
   std::vector<std::string> stop;
   SamplingOptions sampling;
   Stickers stickers;
+  std::string speculate = "auto";
 };
 
-// Until /bye or the end of input. Ctrl-C stops the answer, not the program.
-void repl(Model& model, const ReplOptions& options);
+// Until /bye or the end of input. Ctrl-C stops the answer, not the program. draft may be nullptr.
+void repl(Model& model, Model* draft, const ReplOptions& options);
 
 }  // namespace zhiyin::cli

@@ -1,5 +1,6 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/error.h"
 #include "base/progress.h"
@@ -14,12 +15,19 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 struct Options {
-  std::string model, prompt, system, messages, stickers;
+  std::string model, prompt, system, messages, stickers, draft, speculate = "auto";
   bool raw = false, json = false;
   int64_t max_tokens = -1, ctx = 0;
   std::vector<std::string> stop;
   SamplingOptions sampling;
   OpenOptions open;
+
+  // Adapters are for the model that answers.
+  OpenOptions open_draft() const {
+    OpenOptions options = open;
+    options.adapters.clear();
+    return options;
+  }
 };
 
 // The conversation that the flags describe.
@@ -52,6 +60,8 @@ Json to_json(const GenerateResult& r) {
             {"prompt_ms", r.prompt_ms},
             {"predicted_n", r.predicted_n},
             {"predicted_ms", r.predicted_ms},
+            {"draft_n", r.draft_n},
+            {"draft_n_accepted", r.draft_accepted_n},
             {"load_ms", r.load_ms}}}};
 }
 
@@ -62,6 +72,8 @@ Stickers stickers_for(const Options& o, const Model& model) {
 
 void run(const Options& o) {
   Model model = Model::open(o.model, o.open);
+  std::optional<Model> draft;
+  if (!o.draft.empty()) draft = Model::open(o.draft, o.open_draft());
   const Stickers stickers = stickers_for(o, model);
   std::string prompt = o.prompt;
   if (!stdin_is_terminal()) {
@@ -69,13 +81,15 @@ void run(const Options& o) {
     while (!piped.empty() && (piped.back() == '\n' || piped.back() == '\r')) piped.pop_back();
     if (!piped.empty()) prompt += (prompt.empty() ? "" : "\n") + piped;
   } else if (prompt.empty() && o.messages.empty()) {
-    repl(model, {.system = o.system,
-                 .raw = o.raw,
-                 .max_tokens = o.max_tokens,
-                 .context = o.ctx,
-                 .stop = o.stop,
-                 .sampling = o.sampling,
-                 .stickers = stickers});
+    repl(model, draft ? &*draft : nullptr,
+         {.system = o.system,
+          .raw = o.raw,
+          .max_tokens = o.max_tokens,
+          .context = o.ctx,
+          .stop = o.stop,
+          .sampling = o.sampling,
+          .stickers = stickers,
+          .speculate = o.speculate});
     return;
   }
   GenerateRequest request;
@@ -89,13 +103,14 @@ void run(const Options& o) {
   request.max_tokens = o.max_tokens;
   request.stop = o.stop;
   request.names = stickers.names();
+  request.speculate = o.speculate;
   StickerStream shown(stickers, sticker_style());
   if (!o.json) {
     request.on_text = [&](std::string_view text) { std::cout << shown.add(text) << std::flush; };
   }
   GenerateResult result;
   with_cancel(model, [&] {
-    Generator generator(model, o.ctx);
+    Generator generator(model, o.ctx, draft ? &*draft : nullptr);
     Progress progress(tr("reading the prompt", "读取提示"), 0);
     request.on_prefill = [&](int64_t done, int64_t total) {
       progress.set_total(total);
@@ -117,7 +132,7 @@ void run(const Options& o) {
 void add_run(CLI::App& program) {
   auto o = std::make_shared<Options>();
   CLI::App* verb = add_verb(program, "run", tr("Ask a model, or talk to it", "提问或聊天"),
-                            "zhiyin run qwen2.5-coder-0.5b 你好");
+                            "zhiyin run qwen2.5-coder-1.5b --draft qwen2.5-coder-0.5b 你好");
   add_model_flags(*verb, o->model, o->open);
   verb->add_option("PROMPT", o->prompt,
                    tr("The question; standard input is appended. None, on a terminal: a chat",
@@ -139,6 +154,16 @@ void add_run(CLI::App& program) {
       tr("Catalogue of [[names]] to show as pictures (stickers.json beside the model "
          "is found; none: leave them as names)",
          "表情目录，把 [[名字]] 显示为图片（默认用模型旁的 stickers.json；none：只显示名字）"));
+  verb->add_option("--draft", o->draft,
+                   tr("A smaller model with the same vocabulary that proposes tokens; the answer "
+                      "stays the same",
+                      "词表相同的小模型，用于提议词元；回答不变"));
+  verb->add_option("--speculate", o->speculate,
+                   tr("Whether tokens that stood in the text before, or that the draft proposes, "
+                      "are checked several at a time: as it pays, always, off",
+                      "是否一次验证多个候选词元（来自上文或草稿模型）：按收益、总是、关闭"))
+      ->check(CLI::IsMember({"auto", "always", "off"}))
+      ->capture_default_str();
   add_sampling_flags(*verb, o->sampling);
   verb->add_flag("--json", o->json, tr("Print JSON", "输出 JSON"));
   verb->callback([o] { run(*o); });

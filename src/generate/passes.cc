@@ -26,6 +26,13 @@ Tensor prefill_sequence(const CausalLm& model, KvCache& cache, int sequence,
   return model.logits(hidden.slice(0, hidden.dim(0) - 1, hidden.dim(0)));
 }
 
+Tensor extend_sequence(const CausalLm& model, KvCache& cache, int sequence,
+                       std::span<const int32_t> tokens) {
+  Batch batch;
+  batch.add(tokens, cache.length(sequence), sequence);
+  return model.logits(model.forward(batch, {.cache = &cache, .on_hidden = {}}));
+}
+
 Tensor decode_sequences(const CausalLm& model, KvCache& cache, std::span<const NextToken> tokens) {
   Batch batch;
   for (const NextToken& token : tokens) {

@@ -1,4 +1,5 @@
-// The forward passes of generation: a prompt in parts, and one token of each of several sequences.
+// The forward passes of generation: a prompt in parts, a few tokens of a sequence, and one token of
+// each of several sequences.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +16,11 @@ namespace zhiyin {
 Tensor prefill_sequence(const CausalLm& model, KvCache& cache, int sequence,
                         std::span<const int32_t> tokens,
                         const std::function<void(int64_t)>& on_part = {});
+
+// Adds a few tokens to the end of a sequence and gives the logits after each, [tokens, vocabulary].
+// Up to kFewRows tokens they are the same to the bit as if they were added one by one.
+Tensor extend_sequence(const CausalLm& model, KvCache& cache, int sequence,
+                       std::span<const int32_t> tokens);
 
 // A sequence of the cache and the token to add to it.
 struct NextToken {

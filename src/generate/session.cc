@@ -30,6 +30,17 @@ size_t Session::known_prefix(std::span<const int32_t> tokens) const {
   return std::min(static_cast<size_t>(same.second - tokens.begin()), tokens.size() - 1);
 }
 
+Tensor Session::advance(std::span<const int32_t> tokens) {
+  Tensor logits = extend_sequence(model_, cache_, sequence_, tokens);
+  tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
+  return logits;
+}
+
+void Session::truncate(size_t length) {
+  cache_.truncate(sequence_, static_cast<int64_t>(length));
+  tokens_.resize(length);
+}
+
 Tensor Session::prefill(std::span<const int32_t> tokens, const GenerateOptions& options) {
   check(!tokens.empty(), ErrorCode::kUsage, "the prompt is empty: there is no token to go on from");
   const auto count = static_cast<int64_t>(tokens.size());
@@ -37,8 +48,7 @@ Tensor Session::prefill(std::span<const int32_t> tokens, const GenerateOptions& 
         " tokens, the context holds ", max_tokens_,
         "; shorten the prompt or raise the context with --ctx");
   const size_t kept = known_prefix(tokens);
-  cache_.truncate(sequence_, static_cast<int64_t>(kept));
-  tokens_.resize(kept);
+  truncate(kept);
   return prefill_sequence(model_, cache_, sequence_, tokens.subspan(kept), [&](int64_t done) {
     const auto end = static_cast<ptrdiff_t>(kept) + done;
     tokens_.assign(tokens.begin(), tokens.begin() + end);
@@ -50,6 +60,7 @@ Generation Session::generate(std::span<const int32_t> prompt, Sampler& sampler,
                              const GenerateOptions& options) {
   Generation result;
   result.prompt_tokens = static_cast<int64_t>(prompt.size());
+  const size_t limit = options.max_tokens < 0 ? SIZE_MAX : static_cast<size_t>(options.max_tokens);
   auto start = std::chrono::steady_clock::now();
   try {
     result.reused_tokens = static_cast<int64_t>(known_prefix(prompt));
@@ -60,30 +71,62 @@ Generation Session::generate(std::span<const int32_t> prompt, Sampler& sampler,
     for (const int32_t id : prompt) sampler.accept(id);
     std::optional<NameSpanState> spans;
     if (options.names != nullptr) spans.emplace(*options.names);
-    for (int64_t n = 0; options.max_tokens < 0 || n < options.max_tokens; ++n) {
-      const std::span<float> choices(logits.data(), static_cast<size_t>(logits.elements()));
-      if (spans) spans->mask(choices);
-      const int32_t id = sampler.sample(choices);
-      sampler.accept(id);
-      if (spans) spans->accept(id);
-      result.ids.push_back(id);
-      if (options.stop.contains(id) || (options.on_token && !options.on_token(id))) {
+    Speculator* const speculator = options.speculator;
+    if (speculator != nullptr) speculator->begin(prompt);
+    std::vector<int32_t> proposed;  // went through the model behind the last token taken
+    bool ended = false;
+    while (!ended && result.ids.size() != limit) {
+      // A row of logits for each token proposed, as long as the row before it gave that token, and
+      // one for the token after them.
+      size_t taken = 0;
+      int32_t id = 0;
+      for (size_t row = 0; row <= proposed.size(); ++row) {
+        const std::span<float> choices(logits.row(static_cast<int64_t>(row)),
+                                       static_cast<size_t>(logits.dim(1)));
+        if (spans) spans->mask(choices);
+        id = sampler.sample(choices);
+        sampler.accept(id);
+        if (spans) spans->accept(id);
+        if (speculator != nullptr) speculator->add(id);
+        result.ids.push_back(id);
+        ended = options.stop.contains(id) || (options.on_token && !options.on_token(id));
+        if (row == proposed.size() || proposed[row] != id) break;
+        ++taken;
+        if (ended) break;
+      }
+      if (speculator != nullptr) speculator->judged(static_cast<int64_t>(taken), !ended);
+      // The last token is not in the cache, though a stop token may have been proposed.
+      const size_t known = prompt.size() + result.ids.size() - 1;
+      if (known < tokens_.size()) truncate(known);
+      if (ended) {
         result.reason = FinishReason::kStop;
         break;
       }
-      const bool last = options.max_tokens >= 0 && n + 1 == options.max_tokens;
-      if (last || static_cast<int64_t>(tokens_.size()) >= max_tokens_) break;
-      const NextToken next{sequence_, id};
-      logits = decode_sequences(model_, cache_, {&next, 1});
-      tokens_.push_back(id);
+      if (result.ids.size() == limit || static_cast<int64_t>(tokens_.size()) >= max_tokens_) break;
+      proposed.clear();
+      if (speculator != nullptr) {
+        const size_t room =
+            std::min(limit - result.ids.size(), static_cast<size_t>(max_tokens_) - tokens_.size()) -
+            1;
+        proposed = speculator->propose(static_cast<int64_t>(std::min<size_t>(room, kFewRows - 1)),
+                                       sampler, spans);
+      }
+      std::vector<int32_t> next{id};
+      next.insert(next.end(), proposed.begin(), proposed.end());
+      const auto step = std::chrono::steady_clock::now();
+      logits = advance(next);
+      if (speculator != nullptr) {
+        speculator->measured(static_cast<int64_t>(next.size()), milliseconds_since(step) / 1000);
+      }
     }
   } catch (const Cancelled&) {
     // What a forward pass had begun is dropped; the tokens before it stay usable.
     context_.reset_cancel();
-    cache_.truncate(sequence_, static_cast<int64_t>(tokens_.size()));
+    truncate(tokens_.size());
     result.reason = FinishReason::kCancelled;
   }
   result.predicted_ms = milliseconds_since(start);
+  if (options.speculator != nullptr) result.speculation = options.speculator->counts();
   return result;
 }
 

@@ -11,6 +11,7 @@
 
 #include "generate/name_spans.h"
 #include "generate/sampler.h"
+#include "generate/speculator.h"
 #include "models/task.h"
 
 namespace zhiyin {
@@ -25,6 +26,8 @@ struct GenerateOptions {
   StopSet stop;
   // Where given, what stands between [[ and ]] in the answer is one of its names.
   const NameSpans* names = nullptr;
+  // Where given, proposes tokens that are put through the model together; the text is the same.
+  Speculator* speculator = nullptr;
   // Called with each token that is no stop token; false ends the answer with kStop.
   std::function<bool(int32_t)> on_token;
   // Called between parts of a long prompt with tokens done and tokens in all.
@@ -36,6 +39,7 @@ struct Generation {
   FinishReason reason = FinishReason::kLength;
   int64_t prompt_tokens = 0, reused_tokens = 0;  // reused ones were in the cache
   double prompt_ms = 0, predicted_ms = 0;
+  SpeculationCounts speculation;
 };
 
 // Not thread-safe; several sessions may run a model at the same time.
@@ -61,6 +65,10 @@ class Session {
   // How many of the tokens, from the first on, are in the cache and can stay there: not the last,
   // whose logits are wanted and not kept.
   size_t known_prefix(std::span<const int32_t> tokens) const;
+  // Logits after each of the tokens, which are added to the cache.
+  Tensor advance(std::span<const int32_t> tokens);
+  // Forgets all but the first `length` tokens.
+  void truncate(size_t length);
 
   const CausalLm& model_;
   Context& context_;
