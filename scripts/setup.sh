@@ -10,7 +10,7 @@ build_packages=(
   libgtest-dev libgmock-dev
   nlohmann-json3-dev libyaml-cpp-dev libcli11-dev
   libpcre2-dev libutf8proc-dev libicu-dev libuchardet-dev
-  libsqlite3-dev libedit-dev libpng-dev zlib1g-dev
+  libsqlite3-dev libedit-dev libpng-dev zlib1g-dev libxxhash-dev
 )
 fetch_packages=(ca-certificates python3-pip)  # for scripts/fetch-model.sh alone
 fuzz_packages=(clang-19 libclang-rt-19-dev)

@@ -3,6 +3,8 @@
 
 #include <functional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "zhiyin/model.h"
 
@@ -27,12 +29,16 @@ struct BenchResult {
   double peak_flops = 0;  // measured, of the instructions that prefill uses
   double prefill_share_of_peak = 0;
   std::string isa;
+  std::string packed_origin;  // see Model
   int threads = 0;
 };
 
 // What the machine can do at best: all threads at once, the best of three tries.
 struct MachineLimits {
-  double memory_gbps = 0;                              // reading
+  double memory_gbps = 0;  // reading
+  // Threads, and what they read together: 1, 2, 4 and so on up to all. Decoding gains nothing from
+  // more threads than saturate the memory.
+  std::vector<std::pair<int, double>> memory_gbps_by_threads;
   double f32_flops = 0, bf16_flops = 0, int8_ops = 0;  // 0 where there is no such instruction
   std::string isa;
   int threads = 0;

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "zhiyin/error.h"
+#include "zhiyin/packed_cache.h"
 
 namespace zhiyin {
 
@@ -27,6 +28,8 @@ struct OpenOptions {
   // Whether weights are brought into the form that decoding reads fastest; costs time and memory of
   // the file's size once. Not needed to train or to look at tensors.
   bool prepare = true;
+  // Where that form is kept for the next start; by default nowhere.
+  PackedCacheOptions packed_cache;
 };
 
 // A token that ends an answer, and what says so.
@@ -110,6 +113,13 @@ class Model {
   EvalResult evaluate(const std::vector<int32_t>& ids, int64_t window,
                       const std::string& logits_path,
                       const std::function<void(int64_t done, int64_t total)>& on_progress);
+
+  // Where the packed weights came from: "packed" now, "mapped" or "copied" from the cache; empty
+  // before load() and where there are none.
+  std::string packed_origin() const;
+  // Waits until the packed weights are in the cache, which a thread of low priority writes; so does
+  // the destructor. cancel() gives it up.
+  void finish_cache(const std::function<void(int64_t done, int64_t total)>& on_progress);
 
   // Asks the running call on this model to stop; safe in a signal handler.
   void cancel() noexcept;

@@ -158,7 +158,11 @@ MachineLimits measure_limits(const OpenOptions& open) {
   MachineLimits limits;
   limits.threads = context.pool().threads();
   limits.isa = kernels.name;
+  for (int threads = 1; threads < limits.threads; threads *= 2) {
+    limits.memory_gbps_by_threads.emplace_back(threads, measure_memory(threads));
+  }
   limits.memory_gbps = measure_memory(limits.threads);
+  limits.memory_gbps_by_threads.emplace_back(limits.threads, limits.memory_gbps);
   const auto peak = [&](double (*probe)(Isa)) {
     return on_all_threads(limits.threads, [&](int) { return probe(isa); });
   };
@@ -181,6 +185,8 @@ BenchResult bench(const std::string& path_or_name, const OpenOptions& open,
   Model model = Model::open(path_or_name, open);
   model.load();
   result.load_s = seconds_since(load_start);
+  result.packed_origin = model.packed_origin();
+  model.finish_cache(nullptr);  // or its writer would be measured as well
   Model::Impl& impl = model.impl();
   const CausalLm& lm = impl.need_causal_lm();
   result.threads = impl.context->pool().threads();

@@ -5,6 +5,7 @@
 
 #include "api/model_impl.h"
 #include "base/error.h"
+#include "base/file.h"
 
 namespace zhiyin {
 namespace {
@@ -20,6 +21,7 @@ class Doctor {
 
   void examine() {
     examine_weights();
+    examine_cache();
     if (impl_.tokenizer == nullptr) {
       error("the files hold no tokenizer: the model can only be fed ids");
       return;
@@ -86,6 +88,14 @@ class Doctor {
     for (const std::string& name : impl_.unused_tensors) {
       warn("the tensor " + name + " is not used by this architecture");
     }
+  }
+
+  void examine_cache() {
+    const std::string& folder = impl_.options.packed_cache.folder;
+    const std::string path = packed_cache_path(folder, impl_.files.path);
+    if (folder.empty() || !file_exists(path)) return;
+    info(cat("packed weights for a quicker start are kept in ", path, "; `zhiyin cache --clear` ",
+             "removes them"));
   }
 
   void examine_vocabulary() {

@@ -1,10 +1,7 @@
 #include "zhiyin/finetune.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
-#include <csignal>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -64,27 +61,6 @@ std::vector<TrainRow> hold_out(std::vector<TrainRow>& rows, double val_size, uin
     rows.erase(rows.begin() + at);
   }
   return held;
-}
-
-// A killed process that nobody has waited for still has a number, but no program.
-bool is_running(int process) {
-  if (kill(process, 0) != 0 && errno == ESRCH) return false;
-  char program[1];
-  return readlink(cat("/proc/", process, "/exe").c_str(), program, sizeof program) >= 0 ||
-         errno != ENOENT;
-}
-
-// Files that a run which was killed while writing left behind ("name.tmp-PID").
-void remove_leftovers(const std::string& folder) {
-  std::vector<fs::path> leftovers;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
-    const std::string name = entry.path().filename().string();
-    const size_t at = name.rfind(".tmp-");
-    if (at == std::string::npos) continue;
-    const int process = std::atoi(name.c_str() + at + 5);
-    if (process > 0 && !is_running(process)) leftovers.push_back(entry.path());
-  }
-  for (const fs::path& path : leftovers) fs::remove(path);
 }
 
 // The result may not mix with a model of another kind, least of all with its base.

@@ -100,7 +100,8 @@ CausalLm& Model::Impl::need_causal_lm() {
     attach_adapter(*context, adapter, causal_lm->linears(), path);
   }
   if (options.prepare && !options.exact) {
-    for (const Weight& weight : causal_lm->frozen_matrices()) weight.prepare(*context);
+    packed_cache = std::make_unique<PackedCache>(options.packed_cache, *context, files);
+    packed_cache->prepare(causal_lm->frozen_matrices());
   }
   load_ms =
       std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
@@ -339,6 +340,14 @@ EvalResult Model::evaluate(const std::vector<int32_t>& ids, int64_t window,
   result.mean_nll = nll / static_cast<double>(std::max<int64_t>(1, predicted));
   result.perplexity = std::exp(result.mean_nll);
   return result;
+}
+
+std::string Model::packed_origin() const {
+  return impl_->packed_cache != nullptr ? impl_->packed_cache->origin() : "";
+}
+
+void Model::finish_cache(const std::function<void(int64_t, int64_t)>& on_progress) {
+  if (impl_->packed_cache != nullptr) impl_->packed_cache->finish(on_progress);
 }
 
 void Model::cancel() noexcept { impl_->context->cancel(); }

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "api/packed_cache.h"
 #include "io/model_files.h"
 #include "models/family.h"
 #include "tensor/context.h"
@@ -27,6 +28,7 @@ struct Model::Impl {
   std::unique_ptr<CausalLm> causal_lm;  // nullptr before load()
   std::vector<std::string> unused_tensors;
   double load_ms = 0;
+  std::unique_ptr<PackedCache> packed_cache;  // nullptr: weights are used as they are
 
   // Throws kUnsupported where there is no tokenizer, kNotFound where there are no weights.
   const Tokenizer& need_tokenizer() const;

@@ -7,9 +7,12 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
 
@@ -45,6 +48,14 @@ void forget_unfinished(const std::string& path) {
   }
 }
 
+// A killed process that nobody has waited for still has a number, but no program.
+bool is_running(int process) {
+  if (kill(process, 0) != 0 && errno == ESRCH) return false;
+  char program[1];
+  return readlink(cat("/proc/", process, "/exe").c_str(), program, sizeof program) >= 0 ||
+         errno != ENOENT;
+}
+
 }  // namespace
 
 std::string read_file(const std::string& path, uint64_t max_bytes) {
@@ -75,10 +86,11 @@ bool file_exists(const std::string& path) {
   return std::filesystem::is_regular_file(path, error);
 }
 
-AtomicFile::AtomicFile(std::string path)
-    : path_(std::move(path)), temporary_(cat(path_, ".tmp-", getpid())) {
+AtomicFile::AtomicFile(std::string path, size_t buffer)
+    : path_(std::move(path)), temporary_(cat(path_, ".tmp-", getpid())), buffer_(buffer) {
   file_ = std::fopen(temporary_.c_str(), "wb");
   check(file_ != nullptr, ErrorCode::kFailed, path_, ": cannot be written: ", std::strerror(errno));
+  if (buffer > 0) std::setvbuf(file_, buffer_.data(), _IOFBF, buffer);
   remember_unfinished(temporary_);
 }
 
@@ -105,17 +117,19 @@ void AtomicFile::seek(uint64_t offset) {
   offset_ = offset;
 }
 
-void AtomicFile::finish() {
+void AtomicFile::close(bool sync) {
   if (file_ == nullptr) return;
-  const bool flushed = std::fflush(file_) == 0 && fsync(fileno(file_)) == 0;
+  const bool flushed = std::fflush(file_) == 0 && (!sync || fsync(fileno(file_)) == 0);
   const int flush_error = errno;
   const bool closed = std::fclose(std::exchange(file_, nullptr)) == 0;
   check(flushed && closed, ErrorCode::kFailed, path_,
         ": cannot be written: ", std::strerror(flushed ? errno : flush_error));
 }
 
-void AtomicFile::commit() {
-  finish();
+void AtomicFile::finish() { close(true); }
+
+void AtomicFile::commit(bool sync) {
+  close(sync);
   check(std::rename(temporary_.c_str(), path_.c_str()) == 0, ErrorCode::kFailed, path_,
         ": cannot be written: ", std::strerror(errno));
   committed_ = true;
@@ -126,6 +140,19 @@ void write_file(const std::string& path, std::string_view bytes) {
   AtomicFile file(path);
   file.write(bytes);
   file.commit();
+}
+
+void remove_leftovers(const std::string& folder) {
+  namespace fs = std::filesystem;
+  std::vector<fs::path> leftovers;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    const size_t at = name.rfind(".tmp-");
+    if (at == std::string::npos) continue;
+    const int process = std::atoi(name.c_str() + at + 5);
+    if (process > 0 && !is_running(process)) leftovers.push_back(entry.path());
+  }
+  for (const fs::path& path : leftovers) fs::remove(path);
 }
 
 void remove_unfinished_files() noexcept {

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace zhiyin {
 
@@ -17,7 +18,8 @@ bool file_exists(const std::string& path);
 // it, so an error or Ctrl-C leaves the old file as it was. Not thread-safe.
 class AtomicFile {
  public:
-  explicit AtomicFile(std::string path);
+  // buffer: bytes that are collected before they go to the file; 0: the system's few.
+  explicit AtomicFile(std::string path, size_t buffer = 0);
   ~AtomicFile();
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
@@ -32,11 +34,16 @@ class AtomicFile {
   // appear together or not at all. Nothing can be written afterwards. Throws kFailed, with the
   // reason, on a full disk.
   void finish();
-  // finish(), unless that was done, and rename. Throws as finish().
-  void commit();
+  // finish(), unless that was done, and rename. Throws as finish(). Without sync it does not wait
+  // for the disk: after a power cut the file may hold anything, so that is for files which carry a
+  // checksum and can be made again.
+  void commit(bool sync = true);
 
  private:
+  void close(bool sync);
+
   std::string path_, temporary_;
+  std::vector<char> buffer_;
   std::FILE* file_ = nullptr;
   uint64_t offset_ = 0;
   bool committed_ = false;
@@ -44,6 +51,10 @@ class AtomicFile {
 
 // AtomicFile for a whole text.
 void write_file(const std::string& path, std::string_view bytes);
+
+// Removes files of the folder that processes which were killed while writing left behind
+// ("name.tmp-PID").
+void remove_leftovers(const std::string& folder);
 
 // Removes the temporary files of every AtomicFile still open; async-signal-safe, for a Ctrl-C
 // handler that is about to end the process.

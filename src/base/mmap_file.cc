@@ -5,12 +5,37 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <sstream>
 
 #include "base/error.h"
 
 namespace zhiyin {
+namespace {
+
+int64_t nanoseconds(const timespec& time) {
+  return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
+// Bytes of the mapping at `data` that lie on pages of 2 MB, as /proc/self/smaps tells.
+size_t bytes_on_large_pages(const uint8_t* data) {
+  std::ostringstream start;
+  start << std::hex << reinterpret_cast<size_t>(data) << '-';
+  std::ifstream maps("/proc/self/smaps");
+  bool mine = false;
+  for (std::string line; std::getline(maps, line);) {
+    if (line.starts_with(start.str())) mine = true;
+    if (!mine || !line.starts_with("FilePmdMapped:")) continue;
+    return size_t{std::strtoull(line.c_str() + sizeof "FilePmdMapped:", nullptr, 10)} << 10;
+  }
+  return 0;
+}
+
+}  // namespace
 
 MmapFile::MmapFile(const std::string& path) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
@@ -23,6 +48,8 @@ MmapFile::MmapFile(const std::string& path) {
   auto mapping = std::make_shared<Mapping>();
   mapping->path = path;
   mapping->size = static_cast<size_t>(status.st_size);
+  mapping->modified_ns = nanoseconds(status.st_mtim);
+  mapping->changed_ns = nanoseconds(status.st_ctim);
   if (mapping->size > 0) {
     void* address = mmap(nullptr, mapping->size, PROT_READ, MAP_SHARED, fd, 0);
     if (address == MAP_FAILED) {
@@ -47,6 +74,17 @@ void MmapFile::release(size_t offset, size_t size) const {
   const size_t end = (offset + size) / page * page;
   if (end <= begin || end > mapping_->size) return;
   madvise(const_cast<uint8_t*>(mapping_->data) + begin, end - begin, MADV_DONTNEED);
+}
+
+size_t MmapFile::populate(size_t offset, size_t size) const {
+  if (mapping_->data == nullptr || offset >= mapping_->size) return 0;
+  const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  const size_t begin = offset / page * page;
+  const size_t end = std::min(offset + size, mapping_->size);
+  // Wishes, both: a kernel without them maps the pages when they are touched.
+  madvise(const_cast<uint8_t*>(mapping_->data), mapping_->size, MADV_HUGEPAGE);
+  madvise(const_cast<uint8_t*>(mapping_->data) + begin, end - begin, MADV_POPULATE_READ);
+  return bytes_on_large_pages(mapping_->data);
 }
 
 }  // namespace zhiyin

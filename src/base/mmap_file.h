@@ -16,15 +16,24 @@ class MmapFile {
   const uint8_t* data() const { return mapping_->data; }
   size_t size() const { return mapping_->size; }
   const std::string& path() const { return mapping_->path; }
+  // When the contents, and when contents or owner last changed, as of the opening: nanoseconds
+  // since 1970.
+  int64_t modified_ns() const { return mapping_->modified_ns; }
+  int64_t changed_ns() const { return mapping_->changed_ns; }
 
   // Lets the kernel drop these pages from the resident set; they are read again when touched.
   void release(size_t offset, size_t size) const;
+
+  // Makes these bytes resident, on pages of 2 MB where the file system has them (Linux 6.16 and
+  // later for ext4), and returns how many lie on such pages.
+  size_t populate(size_t offset, size_t size) const;
 
  private:
   struct Mapping {
     std::string path;
     const uint8_t* data = nullptr;
     size_t size = 0;
+    int64_t modified_ns = 0, changed_ns = 0;
     ~Mapping();
   };
   std::shared_ptr<const Mapping> mapping_;

@@ -21,7 +21,12 @@ struct Options {
 void print_limits(const Options& o) {
   const MachineLimits l = measure_limits(o.open);
   if (o.json) {
+    nlohmann::ordered_json by_threads = nlohmann::ordered_json::object();
+    for (const auto& [threads, gbps] : l.memory_gbps_by_threads) {
+      by_threads[std::to_string(threads)] = gbps;
+    }
     std::cout << nlohmann::ordered_json{{"memory_gbps", l.memory_gbps},
+                                        {"memory_gbps_by_threads", by_threads},
                                         {"f32_flops", l.f32_flops},
                                         {"bf16_flops", l.bf16_flops},
                                         {"int8_ops", l.int8_ops},
@@ -31,7 +36,12 @@ void print_limits(const Options& o) {
     return;
   }
   std::printf("%s, %d threads\n", l.isa.c_str(), l.threads);
-  std::printf("memory  %8.1f GB/s\n", l.memory_gbps);
+  std::printf("memory  %8.1f GB/s", l.memory_gbps);
+  for (const auto& [threads, gbps] : l.memory_gbps_by_threads) {
+    if (threads < l.threads)
+      std::printf("%s%.1f with %d", threads == 1 ? "  (" : ", ", gbps, threads);
+  }
+  std::printf("%s\n", l.threads > 1 ? ")" : "");
   std::printf("f32     %8.2f Tflop/s\n", l.f32_flops / 1e12);
   std::printf("bf16    %8.2f Tflop/s\n", l.bf16_flops / 1e12);
   std::printf("int8    %8.2f Top/s\n", l.int8_ops / 1e12);
@@ -51,6 +61,7 @@ void run(const Options& o) {
     std::cout << nlohmann::ordered_json{{"prefill_tps", r.prefill_tps},
                                         {"decode_tps", r.decode_tps},
                                         {"load_s", r.load_s},
+                                        {"packed_origin", r.packed_origin},
                                         {"decode_bytes", r.decode_bytes},
                                         {"cache_bytes", r.cache_bytes},
                                         {"peak_resident_bytes", r.peak_resident_bytes},
@@ -64,7 +75,10 @@ void run(const Options& o) {
               << '\n';
     return;
   }
-  std::printf("%s, %d threads, loaded in %.2f s\n", r.isa.c_str(), r.threads, r.load_s);
+  const bool cached = r.packed_origin == "mapped" || r.packed_origin == "copied";
+  std::printf("%s, %d threads, loaded in %.2f s%s%s\n", r.isa.c_str(), r.threads, r.load_s,
+              cached ? ", packed weights from the cache, " : "",
+              cached ? r.packed_origin.c_str() : "");
   std::printf("prefill %8.1f tokens/s  (%.0f %% of the measured peak of %.2f Top/s)\n",
               r.prefill_tps, 100 * r.prefill_share_of_peak, r.peak_flops / 1e12);
   std::printf("decode  %8.1f tokens/s  (%.0f %% of what %.1f GB/s allow for %.0f MB a %s)\n",

@@ -26,6 +26,10 @@ Environment read_environment() {
   if (e.home.empty()) e.home = variable("HOME") + "/.zhiyin";
   e.models_folder = e.home + "/models";
   e.isa = variable("ZHIYIN_ISA");
+  std::string cache = variable("XDG_CACHE_HOME");
+  // The specification (basedir-spec) has relative paths ignored.
+  if (!cache.starts_with('/')) cache = variable("HOME") + "/.cache";
+  if (cache.starts_with('/')) e.packed_cache = cache + "/zhiyin/packed";
   std::string language = variable("LC_ALL");
   if (language.empty()) language = variable("LC_MESSAGES");
   if (language.empty()) language = variable("LANG");

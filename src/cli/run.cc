@@ -90,6 +90,7 @@ void run(const Options& o) {
           .sampling = o.sampling,
           .stickers = stickers,
           .speculate = o.speculate});
+    finish_cache(model);
     return;
   }
   GenerateRequest request;
@@ -125,6 +126,7 @@ void run(const Options& o) {
     if (result.text.empty() || result.text.back() != '\n') std::cout << '\n';
   }
   if (result.finish_reason == "cancelled") throw ExitCode{130};
+  finish_cache(model);
 }
 
 }  // namespace

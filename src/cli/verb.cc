@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/progress.h"
 
 namespace zhiyin::cli {
 namespace {
@@ -30,6 +31,21 @@ void on_interrupt(int) {
   }
 }
 
+// The bytes that "8GB" or "off" allow.
+int64_t cache_limit(std::string value) {
+  if (value == "off") return 0;
+  try {
+    const std::string wrong = CLI::AsSizeValue(true)(value);
+    uint64_t bytes = 0;
+    if (wrong.empty() && CLI::detail::lexical_cast(value, bytes) && bytes <= uint64_t{1} << 60) {
+      return static_cast<int64_t>(bytes);
+    }
+  } catch (const CLI::ValidationError&) {  // of a unit that there is not
+  }
+  throw CLI::ValidationError("--packed-cache or ZHIYIN_PACKED_CACHE",
+                             "must be off or a size such as 8GB");
+}
+
 }  // namespace
 
 std::string tr(const char* english, const char* chinese) {
@@ -46,6 +62,10 @@ CLI::App* add_verb(CLI::App& program, const std::string& name, const std::string
 void add_model_flags(CLI::App& verb, std::string& model, OpenOptions& open) {
   open.models_folder = environment().models_folder;
   open.isa = environment().isa;
+  open.packed_cache.folder = environment().packed_cache;
+  open.packed_cache.on_note = [](const std::string& text) {
+    std::cerr << "zhiyin: " << text << '\n';
+  };
   verb.add_option(
           "MODEL", model,
           tr("A GGUF file, a folder, or a name under ", "GGUF 文件、文件夹，或此处的名字：") +
@@ -64,6 +84,13 @@ void add_model_flags(CLI::App& verb, std::string& model, OpenOptions& open) {
                   tr("A LoRA adapter to put on the model (may be repeated)",
                      "加载的 LoRA 适配器（可重复）"))
       ->allow_extra_args(false);  // or it would take the question that follows
+  verb.add_option_function<std::string>(
+          "--packed-cache",
+          [&open](const std::string& value) { open.packed_cache.limit = cache_limit(value); },
+          tr("Most bytes of packed weights kept on disk for a quicker start, such as 8GB, or off; "
+             "default 16GB",
+             "为加快启动而保存在磁盘上的打包权重的上限，如 8GB；off：不保存；默认 16GB"))
+      ->envname("ZHIYIN_PACKED_CACHE");
 }
 
 void with_interrupt(void (*interrupt)(), const std::function<void()>& work) {
@@ -84,6 +111,18 @@ void with_interrupt(void (*interrupt)(), const std::function<void()>& work) {
 void with_cancel(Model& model, const std::function<void()>& work) {
   cancelled_model.store(&model);
   with_interrupt([] { cancelled_model.load()->cancel(); }, work);
+}
+
+void finish_cache(Model& model) {
+  with_cancel(model, [&] {
+    Progress progress(tr("keeping the packed weights for the next start (Ctrl-C: not)",
+                         "保存打包后的权重，下次启动更快（Ctrl-C 放弃）"),
+                      0);
+    model.finish_cache([&](int64_t done, int64_t total) {
+      progress.set_total(total);
+      progress.update(done);
+    });
+  });
 }
 
 std::string read_input(const std::string& path) {

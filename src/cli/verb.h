@@ -18,6 +18,7 @@ struct Environment {
   std::string home;           // $ZHIYIN_HOME, default ~/.zhiyin
   std::string models_folder;  // home/models
   std::string isa;            // $ZHIYIN_ISA
+  std::string packed_cache;   // $XDG_CACHE_HOME/zhiyin/packed, default ~/.cache/zhiyin/packed
   bool chinese = false;       // $LC_ALL, $LC_MESSAGES or $LANG asks for it
 };
 const Environment& environment();
@@ -44,6 +45,10 @@ std::string read_input(const std::string& path);
 bool stdin_is_terminal();
 // Links on a terminal, markdown in a file or a pipe.
 StickerStyle sticker_style();
+
+// The packed weights of `model` go to the cache, if they are not there yet: with a progress bar
+// where that takes a while; Ctrl-C gives it up.
+void finish_cache(Model& model);
 
 // "1.2 GB"
 std::string bytes_text(int64_t bytes);

@@ -59,11 +59,15 @@ class SafetensorsWriter {
   }
   // F32, F16 or BF16.
   void add_tensor(std::string name, Format format, std::vector<int64_t> shape);
+  // A row of bytes, U8.
+  void add_bytes(std::string name, int64_t count);
+  // The data begins at a multiple of `alignment`, itself a multiple of 8, which is the default.
+  void align_data(uint64_t alignment) { alignment_ = alignment; }
   void start();
   // The next bytes of the current tensor; a tensor may come whole or in rows.
   void write(std::string_view tensor, const void* data, uint64_t bytes);
-  // Throws kFailed when a tensor is not complete.
-  void finish();
+  // Throws kFailed when a tensor is not complete. sync: waits for the disk; see AtomicFile.
+  void finish(bool sync = true);
 
  private:
   struct Tensor {
@@ -71,8 +75,11 @@ class SafetensorsWriter {
     std::vector<int64_t> shape;
     uint64_t bytes;
   };
+  void declare(Tensor tensor);
+
   std::string path_;
   SafetensorsMetadata metadata_;
+  uint64_t alignment_ = 8;
   std::vector<Tensor> tensors_;
   std::unique_ptr<TensorStream> stream_;
 };

@@ -5,10 +5,17 @@
 #include "base/error.h"
 
 namespace zhiyin {
+namespace {
+
+// Written in pieces of whole multiples of 2 MB, a file lies on large pages where its file system
+// has them, for whoever maps it next.
+constexpr size_t kBuffer = size_t{4} << 20;
+
+}  // namespace
 
 TensorStream::TensorStream(const std::string& path, std::string_view header,
                            std::vector<Slot> slots)
-    : path_(path), file_(path), slots_(std::move(slots)) {
+    : path_(path), file_(path, kBuffer), slots_(std::move(slots)) {
   file_.write(header);
   complete_slots();
 }
@@ -36,10 +43,10 @@ void TensorStream::write(std::string_view name, const void* data, uint64_t bytes
   complete_slots();
 }
 
-void TensorStream::finish() {
+void TensorStream::finish(bool sync) {
   check(current_ == slots_.size(), ErrorCode::kFailed, path_, ": tensor ",
         current_ < slots_.size() ? slots_[current_].name : "", " is incomplete");
-  file_.commit();
+  file_.commit(sync);
 }
 
 }  // namespace zhiyin

@@ -24,7 +24,8 @@ class TensorStream {
   // The next bytes of the tensor that is being written, or the first ones of the next.
   void write(std::string_view name, const void* data, uint64_t bytes);
   // Throws kFailed when a tensor is missing or incomplete; otherwise the file takes its name.
-  void finish();
+  // sync: waits for the disk; see AtomicFile.
+  void finish(bool sync = true);
 
  private:
   void complete_slots();

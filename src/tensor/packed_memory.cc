@@ -3,6 +3,8 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <fstream>
+#include <string>
 
 namespace zhiyin {
 namespace {
@@ -25,6 +27,12 @@ std::shared_ptr<uint8_t> map_region(size_t bytes) {
 }
 
 }  // namespace
+
+bool PackedMemory::has_large_pages() {
+  std::ifstream file("/sys/kernel/mm/transparent_hugepage/enabled");
+  std::string choices;  // "always [madvise] never"
+  return std::getline(file, choices) && choices.find("[never]") == std::string::npos;
+}
 
 std::shared_ptr<uint8_t> PackedMemory::allocate(size_t bytes) {
   const size_t size = round_up(bytes, kAlignment);

@@ -46,24 +46,33 @@ void Weight::unpack_row(const KernelTable& kernels, int64_t r, int64_t begin, in
   kernels.unpack(format(), row(r) + begin / info.block * info.block_bytes, target, end - begin);
 }
 
+int64_t Weight::packed_size(const KernelTable& kernels) const {
+  return (rows() + kPackRows - 1) / kPackRows * kernels.packed_group_bytes(format(), cols());
+}
+
+void Weight::use_packed(const KernelTable& kernels, std::shared_ptr<const uint8_t> bytes) const {
+  matrix_->packed_bytes = std::move(bytes);
+  matrix_->packed = {matrix_->packed_bytes.get(), format(), rows(), cols(),
+                     kernels.packed_group_bytes(format(), cols())};
+}
+
 void Weight::prepare(Context& context) const {
   const KernelTable& kernels = context.kernels();
   const int64_t group_bytes = kernels.packed_group_bytes(format(), cols());
   if (group_bytes == 0 || packed() != nullptr) return;
   const int64_t groups = (rows() + kPackRows - 1) / kPackRows;
-  const auto size = static_cast<size_t>(groups * group_bytes);
-  matrix_->packed_bytes = context.packed_memory().allocate(size);
-  uint8_t* bytes = matrix_->packed_bytes.get();
+  const auto size = static_cast<size_t>(packed_size(kernels));
+  std::shared_ptr<uint8_t> bytes = context.packed_memory().allocate(size);
   check(bytes != nullptr, ErrorCode::kOutOfMemory, name(), ": ", size,
         " bytes for its packed form are not to be had");
   context.pool().parallel_for(groups, 4, [&](int64_t begin, int64_t end) {
     for (int64_t g = begin; g < end; ++g) {
       const int count = static_cast<int>(std::min<int64_t>(kPackRows, rows() - g * kPackRows));
       kernels.pack_rows(format(), row(g * kPackRows), row_bytes(), count, cols(),
-                        bytes + g * group_bytes);
+                        bytes.get() + g * group_bytes);
     }
   });
-  matrix_->packed = {bytes, format(), rows(), cols(), group_bytes};
+  use_packed(kernels, std::move(bytes));
   if (matrix_->file != nullptr) {
     matrix_->file->release(static_cast<size_t>(matrix_->data - matrix_->file->data()),
                            static_cast<size_t>(this->bytes()));

@@ -47,6 +47,10 @@ class Weight {
   void prepare(Context& context) const;
   // Drops it again.
   void unprepare() const;
+  // Bytes of that form, 0 where the format has none.
+  int64_t packed_size(const KernelTable& kernels) const;
+  // Takes packed_size() bytes that an earlier prepare() with the same kernels made.
+  void use_packed(const KernelTable& kernels, std::shared_ptr<const uint8_t> bytes) const;
   // nullptr before prepare().
   const PackedWeight* packed() const;
 
@@ -59,7 +63,7 @@ class Weight {
     std::shared_ptr<const void> holder;
     const MmapFile* file = nullptr;  // held by holder
     PackedWeight packed{};
-    std::shared_ptr<uint8_t> packed_bytes;
+    std::shared_ptr<const uint8_t> packed_bytes;
   };
   std::shared_ptr<Matrix> matrix_;
 };

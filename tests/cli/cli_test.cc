@@ -22,9 +22,10 @@ Outcome zhiyin(const std::string& arguments) { return testing::run_zhiyin(argume
 std::string model(const char* name) { return testing::data_path(std::string("models/") + name); }
 
 TEST(Cli, EveryVerbExplainsItselfWithAnExample) {
-  for (const char* verb : {"run", "tokenize", "template", "eval", "inspect", "bench", "doctor",
-                           "chats import", "chats identity", "chats people", "chats show",
-                           "chats explain", "export", "quantize", "merge", "adapter", "score"}) {
+  for (const char* verb :
+       {"run", "tokenize", "template", "eval", "inspect", "bench", "doctor", "chats import",
+        "chats identity", "chats people", "chats show", "chats explain", "export", "quantize",
+        "merge", "adapter", "score", "cache"}) {
     const Outcome help = zhiyin(std::string(verb) + " --help");
     EXPECT_EQ(help.code, 0) << verb;
     EXPECT_THAT(help.out, HasSubstr("Example:\n  zhiyin ")) << verb;
@@ -60,6 +61,7 @@ TEST(Cli, ErrorsAreOneLineAndACode) {
       {"merge " + model("qwen2/model") + " --out " + (folder / "m") + " --type Q4_K_M", 2, ".gguf"},
       {"chats import " + (folder / "none.csv") + " --out " + (folder / "data"), 3, "none.csv"},
       {"chats show " + (folder / "empty"), 3, "ledger.db"},
+      {"run --packed-cache much " + model("qwen2/model") + " hello", 2, "packed-cache"},
   };
   for (const auto& c : cases) {
     const Outcome outcome = zhiyin(c.arguments);
@@ -68,6 +70,23 @@ TEST(Cli, ErrorsAreOneLineAndACode) {
     EXPECT_THAT(outcome.error, ::testing::StartsWith("zhiyin: ")) << c.arguments;
     EXPECT_EQ(std::count(outcome.error.begin(), outcome.error.end(), '\n'), 1) << outcome.error;
   }
+}
+
+TEST(Cli, ListsAndClearsTheCacheOfPackedWeights) {
+  const testing::TemporaryFolder folder;
+  setenv("XDG_CACHE_HOME", folder.path().c_str(), 1);
+  const std::string cache = folder / "zhiyin/packed";
+  std::filesystem::create_directories(cache);
+  write_file(cache + "/x-1.packed", "damaged");
+  const auto listed = nlohmann::json::parse(zhiyin("cache --json").out);
+  EXPECT_EQ(listed.at("folder"), cache);
+  ASSERT_EQ(listed.at("files").size(), 1u);
+  EXPECT_EQ(listed.at("files")[0].at("bytes"), 7);
+  EXPECT_THAT(zhiyin("cache").out, HasSubstr("a damaged file\n7 B of packed weights in " + cache));
+  EXPECT_THAT(zhiyin("cache --clear").out, HasSubstr("7 B removed"));
+  EXPECT_TRUE(std::filesystem::is_empty(cache));
+  EXPECT_EQ(nlohmann::json::parse(zhiyin("cache --json").out).at("files").size(), 0u);
+  unsetenv("XDG_CACHE_HOME");
 }
 
 TEST(Cli, EvalWorksOnIdsAlone) {
