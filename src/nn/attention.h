@@ -19,7 +19,8 @@ class SelfAttention {
   std::vector<Linear*> linears() { return {&q_, &k_, &v_, &o_}; }
 
  private:
-  Tensor attend(const Tensor& q, const Tensor& k, const Tensor& v, const Batch& batch,
+  Tensor without_still_bias(const Tensor& k, const Rotation& rotation) const;
+  Tensor attend(Tensor q, Tensor k, const Tensor& v, const Rotation& rotation, const Batch& batch,
                 KvCache* cache) const;
 
   int64_t heads_, kv_heads_, head_dim_, layer_, window_;

@@ -76,6 +76,13 @@ Tensor reshape(const Tensor& x, const Shape& shape);
 // Rows of x [T, width] -> [rows, width]
 Tensor gather_rows(const Tensor& x, std::span<const int32_t> rows);
 
+// ---- hadamard.cc -------------------------------------------------------------------------------
+
+// The innermost dimension times the orthonormal Hadamard matrix, in blocks of the largest power of
+// two that divides it. Its own inverse, and products of two rows stay, while single large elements
+// are spread over all: what makes rows fit for rounding to 8 bits (Ashkboos et al. 2024, "QuaRot").
+Tensor hadamard(const Tensor& x);
+
 // ---- rope.cc ---------------------------------------------------------------------------------
 
 // Cosines and sines of each token's rotation, [T, rotary / 2] each.

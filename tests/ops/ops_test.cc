@@ -81,6 +81,20 @@ TEST(Ops, Rope) {
   }
 }
 
+TEST(Ops, Hadamard) {
+  for (const int64_t dim : {1, 2, 64, 80}) {
+    check_op("hadamard", [](Context&, const Inputs& in) { return hadamard(in[0]); },
+             {Shape{3, 2, dim}});
+  }
+  Context context({.threads = 1});
+  // A single large element is spread; 12 is three blocks of 4.
+  std::vector<float> one(12);
+  one[5] = 2;
+  const Tensor x = Tensor::from(context, {1, 12}, one);
+  EXPECT_EQ(hadamard(x).to_vector(), (std::vector<float>{0, 0, 0, 0, 1, -1, 1, -1, 0, 0, 0, 0}));
+  EXPECT_EQ(hadamard(hadamard(x)).to_vector(), one);
+}
+
 TEST(Ops, LinearWithTrainableMatrix) {
   for (const int64_t rows : {1, 2, 5, 70}) {
     check_op("linear", [](Context&, const Inputs& in) { return linear(in[0], in[1], in[2]); },
