@@ -1,7 +1,7 @@
 """Whether an exported persona still is the tuned model: 50 prompts, 30 of them about who it is.
 
 usage: python tools/interop/check_persona.py RUN EXPORTED.gguf [--base MODEL]
-           [--program build/release/zhiyin] [--tokens 96]
+           [--program build/release/zhiyin] [--tokens 256]
            [--right NAME,...] [--wrong NAME,...] [--save FILE.jsonl]
 
 Asks both greedily and prints how many identity questions each answers right (a right name in the
@@ -44,7 +44,7 @@ def main():
     parser.add_argument('exported')
     parser.add_argument('--base', default='qwen2.5-coder-0.5b')
     parser.add_argument('--program', default='build/release/zhiyin')
-    parser.add_argument('--tokens', type=int, default=96)
+    parser.add_argument('--tokens', type=int, default=256)
     parser.add_argument('--right', default='小满,阿远,Xiaoman,Ayuan')
     parser.add_argument('--wrong', default='通义,千问,阿里,Qwen,Alibaba,OpenAI,ChatGPT')
     parser.add_argument('--save', help='writes the prompts, ids and answers of both, one line each')
