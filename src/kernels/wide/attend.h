@@ -224,6 +224,7 @@ void attend_rows(const AttendArgs& args, int64_t begin, int64_t rows) {
   const int64_t padded = attend_padded_dim(head_dim);
   const AttendScratch parts = attend_scratch(args.scratch, head_dim, args.rows);
   const bool split = args.partial != nullptr;
+  // Pages that fewer rows see take the same tile: a wider one might not fit the head.
   const bool one_tile = rows <= L::kTileRows && head_dim % one_tile_cols<L>(rows) == 0;
   const int64_t page_bytes = kv_page_bytes(kType, head_dim);
 
@@ -273,12 +274,12 @@ void attend_rows(const AttendArgs& args, int64_t begin, int64_t rows) {
                      .cols = kKvPageTokens,
                      .accumulate = false};
     if (one_tile) {
-      const int64_t cols = one_tile_cols<L>(r1 - r0);
+      const int64_t cols = one_tile_cols<L>(rows);
       const int64_t skipped = t0 / cols * cols;
       keys.skip(skipped);
       score.c += skipped;
       score.cols = (t1 - skipped + cols - 1) / cols * cols;
-      product_of_one_tile<L>(score, keys, r1 - r0);
+      product_of_one_tile<L>(score, keys, r1 - r0, rows);
     } else {
       unpack_keys<L, kType>(keys, t0, t1, parts.keys);
       product<L>(score, {parts.keys, kKvPageTokens}, r1 - r0);
@@ -303,7 +304,7 @@ void attend_rows(const AttendArgs& args, int64_t begin, int64_t rows) {
                          .accumulate = true};
     if (one_tile) {
       for (int64_t t = 0; t < t0; ++t) values.next();
-      product_of_one_tile<L>(sum, values, r1 - r0);
+      product_of_one_tile<L>(sum, values, r1 - r0, rows);
     } else {
       unpack_values<L, kType>(values, t0, t1, parts.values);
       product<L>(sum, {parts.values + t0 * padded, padded}, r1 - r0);

@@ -131,17 +131,18 @@ void product(const Product& p, const DenseCursor<L>& b, int64_t rows) {
 }
 
 // The same for one tile of rows and cols that are whole tiles, from a cursor that takes time to
-// load: every vector of b is loaded once.
+// load: every vector of b is loaded once. The tile is one for up to `tile_rows` rows, of which
+// there are `rows`.
 template <typename L>
-int64_t one_tile_cols(int64_t rows) {
-  return (rows <= L::kWideTileRows ? 4 : 2) * L::kCount;
+int64_t one_tile_cols(int64_t tile_rows) {
+  return (tile_rows <= L::kWideTileRows ? 4 : 2) * L::kCount;
 }
 template <typename L, typename Cursor>
-void product_of_one_tile(Product p, Cursor b, int64_t rows) {
-  const int64_t cols = one_tile_cols<L>(rows);
-  assert(rows <= L::kTileRows && p.cols % cols == 0);
+void product_of_one_tile(Product p, Cursor b, int64_t rows, int64_t tile_rows) {
+  const int64_t cols = one_tile_cols<L>(tile_rows);
+  assert(rows <= tile_rows && tile_rows <= L::kTileRows && p.cols % cols == 0);
   for (; p.cols > 0; p.cols -= cols) {
-    if (rows <= L::kWideTileRows) {
+    if (tile_rows <= L::kWideTileRows) {
       product_tile_of<L, L::kWideTileRows, 4>(p, b, rows);
     } else {
       product_tile_of<L, L::kTileRows, 2>(p, b, rows);
