@@ -120,7 +120,7 @@ TEST(Tune, MistakesAreOneLineAndACode) {
 TEST(Tune, APoliteKillLeavesACheckpointAndSaysSo) {
   const Project project(64);
   const std::string arguments = "num_train_epochs=1000";
-  const Outcome outcome = project.tune(arguments, "timeout -s TERM --preserve-status 0.7");
+  const Outcome outcome = project.tune(arguments, "timeout -s TERM --preserve-status 2.5");
   EXPECT_EQ(outcome.code, 1);
   EXPECT_THAT(outcome.error, HasSubstr("resume_from_checkpoint=true goes on from there"));
   const Outcome plan = project.tune(arguments + " --dry-run");
