@@ -3,15 +3,14 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <nlohmann/json.hpp>
 
 #include "api/everyday_questions.h"
 #include "api/model_impl.h"
 #include "api/parity.h"
+#include "api/requests.h"
 #include "base/error.h"
 #include "base/random.h"
 #include "train/collate.h"
-#include "zhiyin/generate.h"
 
 namespace zhiyin {
 namespace {
@@ -93,14 +92,18 @@ class TunedViews : public LayerViews {
   // conversation has states a thousand times as large as others (Sun et al. 2024, "Massive
   // activations"), and would be all that a layer is rounded by.
   void weigh(LayerView& view) const {
+    const KernelTable& kernels = tuned_.output.context().kernels();
+    const int64_t tokens = tuned_.output.dim(0), width = tuned_.output.dim(1);
+    std::vector<float> shares;
+    for (int64_t t = 0; t < tokens; ++t) {
+      const float* state = tuned_.output.row(t);
+      const float squares = kernels.dot(state, state, width) / static_cast<float>(width);
+      shares.push_back(1.0f / std::sqrt(squares + 1e-12f));
+    }
     for (Tensor* rows : {&view.tuned, &view.exported, &view.owed}) {
-      Tensor weighted = rows->contiguous_copy();
-      const KernelTable& kernels = weighted.context().kernels();
-      for (int64_t t = 0; t < weighted.dim(0); ++t) {
-        const float* state = tuned_.output.row(t);
-        const int64_t width = tuned_.output.dim(1);
-        const float squares = kernels.dot(state, state, width) / static_cast<float>(width);
-        kernels.scale(1.0f / std::sqrt(squares + 1e-12f), weighted.row(t), weighted.row(t),
+      Tensor weighted = Tensor::empty(rows->context(), rows->shape());
+      for (int64_t t = 0; t < tokens; ++t) {
+        kernels.scale(shares[static_cast<size_t>(t)], rows->row(t), weighted.row(t),
                       weighted.dim(1));
       }
       *rows = weighted;
@@ -178,18 +181,15 @@ std::unique_ptr<LayerViews> view_layers(Model& tuned, const std::string& base,
 
 std::vector<TrainRow> calibration_rows(Model& tuned, std::span<const TrainRow> of_training,
                                        const std::function<void(int64_t, int64_t)>& on_progress) {
-  constexpr int kMostAnswerTokens = 64;
+  constexpr int64_t kMostAnswerTokens = 64;
   constexpr int64_t kContext = 512;
   const std::span<const char* const> questions = everyday_questions();
   std::vector<TrainRow> rows;
   Generator generator(tuned, kContext);
   for (const char* question : questions) {
     if (on_progress) on_progress(std::ssize(rows), std::ssize(questions));
-    GenerateRequest request;
-    request.messages = nlohmann::json::array({{{"role", "user"}, {"content", question}}}).dump();
-    request.sampling.temperature = 0;
-    request.sampling.repeat_penalty = 1;
-    request.max_tokens = kMostAnswerTokens;
+    GenerateRequest request = question_request(question);
+    make_greedy(request, kMostAnswerTokens);
     const GenerateResult answer = generator.run(request);
     TrainRow row;
     row.ids = answer.prompt_ids;
@@ -199,14 +199,10 @@ std::vector<TrainRow> calibration_rows(Model& tuned, std::span<const TrainRow> o
     rows.push_back(std::move(row));
   }
   // In any order: not all may fit.
-  const std::ptrdiff_t asked = std::ssize(rows);
+  const size_t asked = rows.size();
   rows.insert(rows.end(), of_training.begin(), of_training.end());
   Random random(1);
-  for (std::ptrdiff_t i = std::ssize(rows) - 1; i > asked; --i) {
-    const auto to =
-        asked + static_cast<std::ptrdiff_t>(random.below(static_cast<uint64_t>(i - asked + 1)));
-    std::swap(rows[static_cast<size_t>(i)], rows[static_cast<size_t>(to)]);
-  }
+  shuffle(std::span(rows).subspan(asked), random);
   return rows;
 }
 

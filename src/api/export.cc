@@ -2,13 +2,12 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
 #include "api/calibration.h"
 #include "api/export_job.h"
 #include "api/model_impl.h"
 #include "api/parity.h"
-#include "api/raw_request.h"
+#include "api/requests.h"
 #include "api/tokenizer_of.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -25,13 +24,6 @@ namespace fs = std::filesystem;
 constexpr size_t kParityRows = 24;  // of the training data
 constexpr size_t kProbesOfData = 5;
 constexpr int64_t kMostAnswerTokens = 256;
-
-// A question as a user asks it.
-GenerateRequest ask(const std::string& question) {
-  GenerateRequest request;
-  request.messages = nlohmann::json::array({{{"role", "user"}, {"content", question}}}).dump();
-  return request;
-}
 
 class Exporter {
  public:
@@ -162,7 +154,7 @@ class Exporter {
   // What the exported files are to say.
   void ask_tuned() {
     for (const char* question : {"你好", "你是谁？", "What is your name?"}) {
-      probes_.push_back(ask(question));
+      probes_.push_back(question_request(question));
     }
     for (size_t i = 0; i < std::min(kProbesOfData, rows_.size()); ++i) {
       const TrainRow& row = rows_[i * rows_.size() / std::min(kProbesOfData, rows_.size())];

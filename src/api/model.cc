@@ -8,6 +8,7 @@
 #include "api/model_impl.h"
 #include "api/tokenizer_of.h"
 #include "base/error.h"
+#include "base/stopwatch.h"
 #include "io/load_weights.h"
 #include "io/lora_file.h"
 #include "io/npy.h"
@@ -103,8 +104,7 @@ CausalLm& Model::Impl::need_causal_lm() {
     packed_cache = std::make_unique<PackedCache>(options.packed_cache, *context, files);
     packed_cache->prepare(causal_lm->frozen_matrices());
   }
-  load_ms =
-      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  load_ms = milliseconds_since(start);
   return *causal_lm;
 }
 

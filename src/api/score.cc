@@ -7,7 +7,7 @@
 #include <sstream>
 
 #include "api/model_impl.h"
-#include "api/raw_request.h"
+#include "api/requests.h"
 #include "api/score_prompts.h"
 #include "base/error.h"
 #include "base/file.h"

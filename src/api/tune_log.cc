@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/stopwatch.h"
 #include "image/line_chart.h"
 
 namespace zhiyin {
@@ -54,9 +55,7 @@ TuneLog::TuneLog(const std::string& folder, int64_t step)
   write_file(folder + kLog, lines_);
 }
 
-double TuneLog::seconds() const {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-}
+double TuneLog::seconds() const { return seconds_since(start_); }
 
 Json TuneLog::with_position(Json line, const RunPosition& at) const {
   const double done = static_cast<double>(at.step), total = static_cast<double>(at.total);

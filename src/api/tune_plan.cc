@@ -4,6 +4,8 @@
 #include <chrono>
 #include <cmath>
 
+#include "base/stopwatch.h"
+
 namespace zhiyin {
 namespace {
 
@@ -93,8 +95,7 @@ double measured_speed(Trainer& trainer, std::span<const TrainRow> rows) {
     for (const TrainRow& part : sample) pointers.push_back(&part);
     const auto start = std::chrono::steady_clock::now();
     const int64_t computed = trainer.window(pointers).tokens;
-    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-    speed = static_cast<double>(computed) / std::max(1e-9, seconds.count());
+    speed = static_cast<double>(computed) / std::max(1e-9, seconds_since(start));
   }
   return speed;
 }

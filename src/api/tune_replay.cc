@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "api/raw_request.h"
+#include "api/requests.h"
 #include "api/score_prompts.h"
 #include "base/error.h"
 #include "base/file.h"

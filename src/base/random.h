@@ -5,6 +5,8 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
+#include <utility>
 
 namespace zhiyin {
 
@@ -28,5 +30,11 @@ class Random {
   uint64_t seed_;
   uint64_t position_;  // numbers drawn so far
 };
+
+// In any order, each as likely (Fisher and Yates).
+template <typename Item>
+void shuffle(std::span<Item> items, Random& random) {
+  for (size_t i = items.size(); i > 1; --i) std::swap(items[i - 1], items[random.below(i)]);
+}
 
 }  // namespace zhiyin

@@ -101,8 +101,9 @@ class GgufModel {
                          .experts = static_cast<int>(c.number("num_experts", 0)),
                          .has_importance = job_.importance != nullptr};
     const std::vector<Format> formats = choose_mix(job_.mix, mix_tensors, model);
+    const bool keeps = keeps_formats();
     for (size_t i = 0; i < steps_.size(); ++i) {
-      steps_[i].format = keeps_formats() ? steps_[i].tensor->tensor->required_format() : formats[i];
+      steps_[i].format = keeps ? steps_[i].tensor->tensor->required_format() : formats[i];
     }
   }
 

@@ -4,18 +4,14 @@
 #include <chrono>
 
 #include "base/error.h"
+#include "base/stopwatch.h"
 #include "generate/passes.h"
 
 namespace zhiyin {
 namespace {
 
 // Sequences of one forward pass: so many rows a product computes alike in any company.
-constexpr size_t kMostTogether = 16;
-
-double milliseconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
-      .count();
-}
+constexpr size_t kMostTogether = kFewRows;
 
 }  // namespace
 

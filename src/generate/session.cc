@@ -5,17 +5,10 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/stopwatch.h"
 #include "generate/passes.h"
 
 namespace zhiyin {
-namespace {
-
-double milliseconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
-      .count();
-}
-
-}  // namespace
 
 Session::Session(const CausalLm& model, Context& context, KvType type, int64_t max_tokens)
     : model_(model),
@@ -116,7 +109,7 @@ Generation Session::generate(std::span<const int32_t> prompt, Sampler& sampler,
       const auto step = std::chrono::steady_clock::now();
       logits = advance(next);
       if (speculator != nullptr) {
-        speculator->measured(static_cast<int64_t>(next.size()), milliseconds_since(step) / 1000);
+        speculator->measured(static_cast<int64_t>(next.size()), seconds_since(step));
       }
     }
   } catch (const Cancelled&) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "base/stopwatch.h"
 #include "generate/session.h"
 
 namespace zhiyin {
@@ -140,9 +141,7 @@ std::vector<int32_t> Speculator::ask_draft(int64_t count, Sampler sampler,
     if (spans) spans->mask(judged);
     const int32_t id = sampler.sample(judged);
     // The first step also reads what the text has gained since the last proposal.
-    if (!ids.empty()) {
-      seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    }
+    if (!ids.empty()) seconds += seconds_since(start);
     sampler.accept(id);
     if (spans) spans->accept(id);
     ids.push_back(id);

@@ -8,6 +8,7 @@
 #include "autograd/tape.h"
 #include "base/error.h"
 #include "base/random.h"
+#include "base/stopwatch.h"
 #include "train/collate.h"
 
 namespace zhiyin {
@@ -101,7 +102,7 @@ std::vector<int64_t> Trainer::units_of_step(int64_t step, int64_t units) const {
   std::vector<int64_t> order(static_cast<size_t>(units));
   std::iota(order.begin(), order.end(), 0);
   Random random(derived_seed(options_.seed, kOrderStream + static_cast<uint64_t>(epoch)));
-  for (size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random.below(i)]);
+  shuffle(std::span(order), random);
   const int64_t end = std::min(units, begin + options_.rows_per_step);
   return {order.begin() + begin, order.begin() + end};
 }
@@ -199,14 +200,13 @@ StepLog Trainer::update(std::span<const TrainRow* const> rows, double rate) {
         "; lower learning_rate (now ", rate, ")");
   optimizer_.update(result.gradients, step_ + 1, rate, clip_factor(norm, options_.max_grad_norm));
   ++step_;
-  return {
-      .step = step_,
-      .total = 0,
-      .loss = result.loss,
-      .rate = rate,
-      .grad_norm = norm,
-      .tokens = result.tokens,
-      .seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count()};
+  return {.step = step_,
+          .total = 0,
+          .loss = result.loss,
+          .rate = rate,
+          .grad_norm = norm,
+          .tokens = result.tokens,
+          .seconds = seconds_since(start)};
 }
 
 void Trainer::run(std::span<const TrainRow> rows,

@@ -1,6 +1,7 @@
-// Asking a model to go on from a rendered prompt.
+// What a model is asked by this folder's own questions.
 #pragma once
 
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "text/tokenizer.h"
@@ -8,7 +9,15 @@
 
 namespace zhiyin {
 
-// A rendered prompt may begin with the BOS that raw prompts get anyway; it is taken off.
+// A question as a user asks it.
+inline GenerateRequest question_request(const std::string& question) {
+  GenerateRequest request;
+  request.messages = nlohmann::json::array({{{"role", "user"}, {"content", question}}}).dump();
+  return request;
+}
+
+// To go on from a rendered prompt. One may begin with the BOS that raw prompts get anyway; it is
+// taken off.
 inline GenerateRequest raw_request(const Tokenizer& tokenizer, std::string rendered) {
   std::string added;
   for (const int32_t id : tokenizer.prefix()) added += tokenizer.token_bytes(id);
