@@ -88,6 +88,38 @@ struct GemmPanelBf16Args {
   bool accumulate;
 };
 
+// The product of prompts and of training: many rows, several panels. Its operands and its sums lie
+// in blocks of 32 x 32, so that what is read again stays in the caches and nothing is read across
+// pages: blocks[rows / 32][depth / 32][32][32] of activations, sums[rows / 32][panels][32][32].
+inline constexpr int64_t kBlockRows = 32;
+
+// Rounds up to 32 rows to bf16, with zeros past the last row and column.
+struct BlocksFromRowsArgs {
+  const float* x;
+  int64_t x_stride;
+  int64_t rows, cols;  // rows <= 32
+  uint16_t* blocks;    // [cols / 32 up][32][32], aligned to 64 bytes
+};
+
+// sums (+)= blocks . panels, for `rows` rows; what the last block has below them may hold anything.
+struct GemmBlocksBf16Args {
+  const uint16_t* blocks;
+  const uint16_t* panels;  // [count][depth / 2][32][2]
+  int64_t depth;           // a multiple of 32
+  int64_t rows, count;
+  float* sums;  // aligned to 64 bytes, as blocks and panels
+  bool accumulate;
+};
+
+// y (+)= the sums of the first `cols` columns.
+struct RowsFromSumsArgs {
+  const float* sums;
+  int64_t rows, cols;
+  float* y;
+  int64_t y_stride;
+  bool accumulate;
+};
+
 // 32 rows of a packed weight from `row` (a multiple of 16) on as the columns of a bf16 panel, with
 // zeros for those past the last: panel[depth / 2][32][2] of the weight's columns [k, k + depth).
 // k is a multiple of 256, depth of 32.
@@ -98,8 +130,8 @@ struct PanelFromPackedArgs {
 };
 
 // The same weight the other way, for gradients: columns [col, col + cols) of its rows
-// [row, row + depth), panels[cols / 32][depth / 2][32][2]. row is a multiple of 16 and depth even;
-// col is a multiple of 256 and cols of 32.
+// [row, row + depth), zero past the last, as panels[cols / 32][depth / 2][32][2]. row is a multiple
+// of 16 and depth even; col is a multiple of 256 and cols of 32.
 struct PanelsFromPackedTransposedArgs {
   PackedWeight w;
   int64_t row, depth, col, cols;
@@ -207,6 +239,9 @@ struct KernelTable {
   // dense products
   void (*gemm_panel_f32)(const GemmPanelF32Args& args);
   void (*gemm_panel_bf16)(const GemmPanelBf16Args& args);
+  void (*blocks_from_rows_bf16)(const BlocksFromRowsArgs& args);
+  void (*gemm_blocks_bf16)(const GemmBlocksBf16Args& args);
+  void (*rows_from_sums)(const RowsFromSumsArgs& args);
   void (*gemv_dense)(const GemvDenseArgs& args);
   // panel[k][32] from 32 rows of k floats (cols < 32: the rest zero); the bf16 twin rounds.
   void (*panel_from_rows_f32)(const float* rows, int64_t stride, int cols, int64_t k, float* panel);

@@ -14,6 +14,12 @@ struct RowsView {
 // x as rows; copied into `copy` where its strides are irregular.
 RowsView rows_view(const Tensor& x, Tensor& copy);
 
+// Whether products with this matrix round activations and weights to bf16: its own values have no
+// more precision to lose, and the context is not asked to be exact.
+bool rounds_to_bf16(const Context& context, const Matrix& m);
+// Whether so few rows are multiplied one by one, without panels.
+bool few_rows(int64_t rows);
+
 // y[t, n] = sum_k x[t, k] m[n, k]; y row-major with y_stride.
 void multiply(Context& context, const RowsView& x, const Matrix& m, float* y, int64_t y_stride);
 // dx[t, k] (+)= sum_n dy[t, n] m[n, k]

@@ -294,7 +294,8 @@ TEST_P(PackedTest, TransposedPanelsHoldTheDecodedWeights) {
     const Matrix m(GetParam(), 53, all_cols, Fill::kRandom, random);
     const Packed packed(*table, m);
     const std::vector<float> w = m.values();
-    for (const auto& [row, depth] : {std::pair<int64_t, int64_t>{0, 54}, {16, 32}, {32, 6}}) {
+    for (const auto& [row, depth] :
+         {std::pair<int64_t, int64_t>{0, 54}, {16, 32}, {32, 6}, {32, 64}}) {
       for (const int64_t col : {0, 256}) {
         const int64_t cols = std::min<int64_t>(256, all_cols - col);
         const AlignedBytes bytes(depth * cols * 2);

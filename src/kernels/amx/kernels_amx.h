@@ -9,6 +9,7 @@ KernelTable make_table();
 
 void gemm_packed(const PackedGemmArgs& args);
 void gemm_panel_bf16(const GemmPanelBf16Args& args);
+void gemm_blocks_bf16(const GemmBlocksBf16Args& args);
 void attend(const AttendArgs& args);
 
 // See kernels/probe.h; returns the operations done.

@@ -10,6 +10,7 @@ KernelTable make_table() {
   table.prefill_in_bf16 = true;
   table.gemm_packed = gemm_packed;
   table.gemm_panel_bf16 = gemm_panel_bf16;
+  table.gemm_blocks_bf16 = gemm_blocks_bf16;
   table.attend = attend;
   return table;
 }

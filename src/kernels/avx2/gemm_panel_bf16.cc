@@ -55,4 +55,37 @@ void gemm_panel_bf16(const GemmPanelBf16Args& args) {
   }
 }
 
+void gemm_blocks_bf16(const GemmBlocksBf16Args& args) {
+  float panel[kDepth * kPanelCols];
+  float a[kBlockRows * kDepth];
+  constexpr int64_t kBlock = kBlockRows * kPanelCols;
+  for (int64_t p = 0; p < args.count; ++p) {
+    for (int64_t i = 0; i < args.depth; i += kDepth) {
+      const int64_t depth = args.depth - i < kDepth ? args.depth - i : kDepth;
+      widen_panel(args.panels + (p * args.depth + i) * kPanelCols, depth, panel);
+      for (int64_t row = 0; row < args.rows; row += kBlockRows) {
+        const int64_t rows = args.rows - row < kBlockRows ? args.rows - row : kBlockRows;
+        const uint16_t* block = args.blocks + row * args.depth + i * kBlockRows;
+        for (int64_t step = 0; step < depth; step += kPanelCols, block += kBlock) {
+          for (int64_t r = 0; r < rows; ++r) {
+            wide::for_lanes<Lanes>(kPanelCols, [&](int64_t j, auto part) {
+              Lanes::store(a + r * kDepth + step + j, part,
+                           Lanes::load_bf16(block + r * kPanelCols + j, part));
+            });
+          }
+        }
+        wide::product_cols<Lanes, Lanes::kTileRows, 2>(
+            {.a = a,
+             .a_stride = kDepth,
+             .k = depth,
+             .c = args.sums + (row * args.count + p * kBlockRows) * kPanelCols,
+             .c_stride = kPanelCols,
+             .cols = kPanelCols,
+             .accumulate = args.accumulate || i > 0},
+            wide::DenseCursor<Lanes>{panel, kPanelCols}, rows);
+      }
+    }
+  }
+}
+
 }  // namespace zhiyin::avx2

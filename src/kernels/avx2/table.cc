@@ -14,6 +14,7 @@ KernelTable make_table() {
   table.gemm_packed = gemm_packed;
   wide::enter<Lanes>(&table);
   table.gemm_panel_bf16 = gemm_panel_bf16;
+  table.gemm_blocks_bf16 = gemm_blocks_bf16;
   return table;
 }
 

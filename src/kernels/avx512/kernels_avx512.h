@@ -13,6 +13,8 @@ void panel_from_packed(const PanelFromPackedArgs& args);
 void panels_from_packed_transposed(const PanelsFromPackedTransposedArgs& args);
 
 void gemm_panel_bf16(const GemmPanelBf16Args& args);
+void blocks_from_rows_bf16(const BlocksFromRowsArgs& args);
+void gemm_blocks_bf16(const GemmBlocksBf16Args& args);
 void attend(const AttendArgs& args);
 
 // Run a number of rounds of one instruction and return how many operations that was (probe.h).

@@ -125,12 +125,24 @@ void write_rows(const uint8_t* p, int64_t rows, int64_t cols, int64_t depth, uin
       });
 }
 
+void clear_rows(int64_t rows, int64_t cols, int64_t depth, uint16_t* panels) {
+  for (int64_t c = 0; c < cols; c += kPanelCols) {
+    for (int64_t i = 0; i < rows * kPanelCols; i += kPanelCols) {
+      _mm512_store_si512(panels + c * depth + i, _mm512_setzero_si512());
+    }
+  }
+}
+
 }  // namespace
 
 void panels_from_packed_transposed(const PanelsFromPackedTransposedArgs& args) {
   for_packed_format(args.w.format, [&]<Format kFormat>() {
     for (int64_t r = 0; r < args.depth; r += kPackRows) {
       const int64_t rows = args.depth - r < kPackRows ? args.depth - r : kPackRows;
+      if (args.row + r >= args.w.rows) {
+        clear_rows(rows, args.cols, args.depth, args.panels + r * kPanelCols);
+        continue;
+      }
       write_rows<kFormat>(unit_at<kFormat>(args.w, args.row + r, args.col), rows, args.cols,
                           args.depth, args.panels + r * kPanelCols);
     }

@@ -17,6 +17,8 @@ KernelTable make_table() {
   table.panels_from_packed_transposed = panels_from_packed_transposed;
   wide::enter<Lanes>(&table);
   table.gemm_panel_bf16 = gemm_panel_bf16;
+  table.blocks_from_rows_bf16 = blocks_from_rows_bf16;
+  table.gemm_blocks_bf16 = gemm_blocks_bf16;
   table.attend = attend;
   return table;
 }

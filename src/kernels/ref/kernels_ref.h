@@ -17,6 +17,9 @@ void panels_from_packed_transposed(const PanelsFromPackedTransposedArgs& args);
 
 void gemm_panel_f32(const GemmPanelF32Args& args);
 void gemm_panel_bf16(const GemmPanelBf16Args& args);
+void blocks_from_rows_bf16(const BlocksFromRowsArgs& args);
+void gemm_blocks_bf16(const GemmBlocksBf16Args& args);
+void rows_from_sums(const RowsFromSumsArgs& args);
 void gemv_dense(const GemvDenseArgs& args);
 void panel_from_rows_f32(const float* rows, int64_t stride, int cols, int64_t k, float* panel);
 void panel_from_rows_bf16(const float* rows, int64_t stride, int cols, int64_t k, uint16_t* panel);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/wide/attend.h"
+#include "kernels/wide/blocks.h"
 #include "kernels/wide/product.h"
 #include "kernels/wide/rows.h"
 #include "kernels/wide/unpack.h"
@@ -16,6 +17,8 @@ void enter(KernelTable* table) {
   table->gemv_dense = gemv_dense<L>;
   table->panel_from_rows_f32 = panel_from_rows_f32<L>;
   table->panel_from_rows_bf16 = panel_from_rows_bf16<L>;
+  table->blocks_from_rows_bf16 = blocks_from_rows_bf16<L>;
+  table->rows_from_sums = rows_from_sums<L>;
   table->unpack = unpack<L>;
   table->write_kv = write_kv<L>;
   table->attend = attend<L>;

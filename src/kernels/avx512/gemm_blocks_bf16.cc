@@ -1,0 +1,83 @@
+#include <immintrin.h>
+
+#include <cassert>
+
+#include "kernels/avx512/kernels_avx512.h"
+#include "kernels/avx512/lanes.h"
+
+namespace zhiyin::avx512 {
+namespace {
+
+constexpr int64_t kBlock = kBlockRows * kPanelCols;
+
+// kRows rows of a block of rows, times a panel, onto sums[kRows][32].
+template <int kRows>
+[[gnu::noinline]] void tile(const uint16_t* blocks, const uint16_t* panel, int64_t depth,
+                            float* sums, bool accumulate) {
+  __m512 sum[kRows][2];
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+    const float* before = sums + r * kPanelCols;
+    sum[r][0] = accumulate ? _mm512_load_ps(before) : _mm512_setzero_ps();
+    sum[r][1] = accumulate ? _mm512_load_ps(before + Lanes::kCount) : _mm512_setzero_ps();
+  }
+  for (int64_t step = 0; step < depth; step += kPanelCols, blocks += kBlock) {
+    for (int i = 0; i < kPanelCols; i += 2) {
+      const auto left = (__m512bh)_mm512_load_si512(panel);
+      const auto right = (__m512bh)_mm512_load_si512(panel + kPanelCols);
+#pragma GCC unroll 16
+      for (int r = 0; r < kRows; ++r) {
+        int32_t pair;
+        __builtin_memcpy(&pair, blocks + r * kPanelCols + i, sizeof pair);
+        const auto x = (__m512bh)_mm512_set1_epi32(pair);
+        sum[r][0] = _mm512_dpbf16_ps(sum[r][0], x, left);
+        sum[r][1] = _mm512_dpbf16_ps(sum[r][1], x, right);
+      }
+      panel += 2 * kPanelCols;
+    }
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+    _mm512_store_ps(sums + r * kPanelCols, sum[r][0]);
+    _mm512_store_ps(sums + r * kPanelCols + Lanes::kCount, sum[r][1]);
+  }
+}
+
+}  // namespace
+
+void gemm_blocks_bf16(const GemmBlocksBf16Args& args) {
+  assert(args.depth % kPanelCols == 0);
+  for (int64_t row = 0; row < args.rows; row += kBlockRows) {
+    const uint16_t* blocks = args.blocks + row * args.depth;
+    for (int64_t p = 0; p < args.count; ++p) {
+      const uint16_t* panel = args.panels + p * args.depth * kPanelCols;
+      float* sums = args.sums + (row * args.count + p * kBlockRows) * kPanelCols;
+      tile<11>(blocks, panel, args.depth, sums, args.accumulate);
+      if (args.rows - row <= 11) continue;
+      tile<11>(blocks + 11 * kPanelCols, panel, args.depth, sums + 11 * kPanelCols,
+               args.accumulate);
+      if (args.rows - row <= 22) continue;
+      tile<10>(blocks + 22 * kPanelCols, panel, args.depth, sums + 22 * kPanelCols,
+               args.accumulate);
+    }
+  }
+}
+
+// Subnormal numbers become zero here, as in the product itself.
+void blocks_from_rows_bf16(const BlocksFromRowsArgs& args) {
+  for (int64_t r = 0; r < kBlockRows; ++r) {
+    const float* x = args.x + r * args.x_stride;
+    uint16_t* target = args.blocks + r * kPanelCols;
+    for (int64_t i = 0; i < args.cols; i += kPanelCols, target += kBlock) {
+      __m512bh both = (__m512bh)_mm512_setzero_si512();
+      if (r < args.rows) {
+        const Lanes::Some low(args.cols - i), high(args.cols - i - Lanes::kCount);
+        both =
+            _mm512_cvtne2ps_pbh(Lanes::load(x + i + Lanes::kCount, high), Lanes::load(x + i, low));
+      }
+      _mm512_store_si512(target, (__m512i)both);
+    }
+  }
+}
+
+}  // namespace zhiyin::avx512

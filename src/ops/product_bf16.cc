@@ -1,0 +1,165 @@
+#include "ops/product_bf16.h"
+
+#include "ops/product_parts.h"
+
+namespace zhiyin {
+namespace {
+
+// Products are blocked so that what is read again stays close (Goto and van de Geijn 2008): 32 rows
+// x kDepth activations and a panel in the L1 cache, the panels of a strip and the sums of kMostRows
+// rows in L2. kDepth is a multiple of every format's block.
+constexpr int64_t kDepth = Bf16Rows::kDepth;
+constexpr int64_t kStripPanels = 8;
+constexpr int64_t kMostRows = 512;
+
+// The packed form to make panels from, or nullptr where the rows are to be read. Where there is one
+// it is what stays in memory; the rows of a mapped file would come back beside it.
+const PackedWeight* packed_for_panels(const Context& context, const Matrix& m) {
+  return m.frozen() && context.kernels().fast_packed_panels ? m.weight().packed() : nullptr;
+}
+
+// Panels of a matrix whose rows are the columns of the product.
+void write_panels(const Context& context, const Matrix& m, int64_t k, int64_t depth, int64_t column,
+                  int64_t cols, uint16_t* panels) {
+  const KernelTable& kernels = context.kernels();
+  const PackedWeight* packed = packed_for_panels(context, m);
+  const int64_t end = std::min(m.cols(), k + depth);
+  for (int64_t n = column; n < column + cols; n += kPanelCols, panels += depth * kPanelCols) {
+    if (packed != nullptr) {
+      kernels.panel_from_packed({*packed, n, k, depth, panels});
+      continue;
+    }
+    const int64_t count = std::min<int64_t>(kPanelCols, column + cols - n);
+    float* rows = scratch(Scratch::kRows, kPanelCols * depth);
+    for (int64_t i = 0; i < count; ++i) {
+      read_row(context, m, n + i, k, end, rows + i * depth);
+      std::fill(rows + i * depth + (end - k), rows + (i + 1) * depth, 0.0f);
+    }
+    kernels.panel_from_rows_bf16(rows, depth, static_cast<int>(count), depth, panels);
+  }
+}
+
+// Two rows side by side, as bf16, in the panels of their columns.
+void write_row_pair(const KernelTable& kernels, const float* pair, int64_t width, int64_t row,
+                    int64_t depth, uint16_t* panels) {
+  uint16_t* rounded = reinterpret_cast<uint16_t*>(scratch(Scratch::kPairs, width));
+  kernels.f32_to_bf16(pair, rounded, 2 * width);
+  for (int64_t c = 0; c < width; c += kPanelCols) {
+    uint16_t* target = panels + c * depth + row * kPanelCols;
+    const uint16_t* low = rounded + c;
+    const uint16_t* high = low + width;
+    for (int64_t i = 0; i < kPanelCols; ++i) {
+      target[2 * i] = low[i];
+      target[2 * i + 1] = high[i];
+    }
+  }
+}
+
+void write_transposed_panels(const Context& context, const Matrix& m, int64_t k, int64_t depth,
+                             int64_t column, int64_t cols, uint16_t* panels) {
+  const KernelTable& kernels = context.kernels();
+  const int64_t width = round_up(cols, kPanelCols);
+  if (const PackedWeight* packed = packed_for_panels(context, m)) {
+    kernels.panels_from_packed_transposed({*packed, k, depth, column, width, panels});
+    return;
+  }
+  float* pair = scratch(Scratch::kRows, 2 * width);
+  std::fill_n(pair, 2 * width, 0.0f);
+  for (int64_t r = 0; r < depth; r += 2) {
+    for (int64_t half = 0; half < 2; ++half) {
+      float* row = pair + half * width;
+      if (k + r + half < m.rows()) {
+        read_row(context, m, k + r + half, column, column + cols, row);
+      } else {
+        std::fill_n(row, cols, 0.0f);
+      }
+    }
+    write_row_pair(kernels, pair, width, r, depth, panels);
+  }
+}
+
+int64_t strip_width(Context& context, std::span<const Bf16Product> products, int64_t cols) {
+  // Several strips a thread, so that threads end together.
+  const int64_t panels = (cols + kPanelCols - 1) / kPanelCols;
+  int64_t width =
+      kPanelCols * std::clamp<int64_t>(panels / (4 * context.pool().threads()), 1, kStripPanels);
+  for (const Bf16Product& product : products) {
+    width = round_up(width, product.panels.column_step);
+  }
+  return width;
+}
+
+}  // namespace
+
+Bf16Rows::Bf16Rows(Context& context, const RowsView& x) : rows_(x.rows), cols_(x.cols) {
+  const int64_t padded = round_up(rows_, kBlockRows);
+  storage_ = Tensor::empty(context, {padded, round_up(cols_, kPanelCols) / 2});
+  auto* target = reinterpret_cast<uint16_t*>(storage_.data());
+  const int64_t columns = (cols_ + kDepth - 1) / kDepth;
+  context.pool().parallel_for(padded / kBlockRows * columns, 4, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t row = i / columns * kBlockRows, k = i % columns * kDepth;
+      context.kernels().blocks_from_rows_bf16(
+          {x.data + row * x.stride + k, x.stride, std::min(kBlockRows, rows_ - row),
+           std::min(kDepth, cols_ - k), target + k * padded + row * depth(k)});
+    }
+  });
+}
+
+int64_t Bf16Rows::depth(int64_t k) const {
+  return std::min(kDepth, round_up(cols_ - k, kPanelCols));
+}
+
+const uint16_t* Bf16Rows::blocks(int64_t row, int64_t k) const {
+  return reinterpret_cast<const uint16_t*>(storage_.data()) + k * storage_.dim(0) + row * depth(k);
+}
+
+PanelSource panels_of(Context& context, const Matrix& m) {
+  return {kPanelCols,
+          [&context, &m](int64_t k, int64_t depth, int64_t column, int64_t cols, uint16_t* panels) {
+            write_panels(context, m, k, depth, column, cols, panels);
+          }};
+}
+
+PanelSource transposed_panels_of(Context& context, const Matrix& m) {
+  // No block of a format is decoded twice.
+  int64_t step = kPanelCols;
+  if (packed_for_panels(context, m) != nullptr) {
+    step = kStripPanels * kPanelCols;
+  } else if (m.frozen()) {
+    step = round_up(format_info(m.weight().format()).block, kPanelCols);
+  }
+  return {step,
+          [&context, &m](int64_t k, int64_t depth, int64_t column, int64_t cols, uint16_t* panels) {
+            write_transposed_panels(context, m, k, depth, column, cols, panels);
+          }};
+}
+
+void multiply_bf16(Context& context, std::span<const Bf16Product> products, int64_t cols, float* y,
+                   int64_t y_stride, bool accumulate) {
+  const KernelTable& kernels = context.kernels();
+  const int64_t strip_cols = strip_width(context, products, cols);
+  const int64_t strips = (cols + strip_cols - 1) / strip_cols;
+  const int64_t rows = products[0].x->rows();
+  for_strips(context, strips, rows, kMostRows, [&](int64_t strip, int64_t begin, int64_t end) {
+    const int64_t column = strip * strip_cols, width = std::min(strip_cols, cols - column);
+    const int64_t count = (width + kPanelCols - 1) / kPanelCols;
+    auto* panels =
+        reinterpret_cast<uint16_t*>(scratch(Scratch::kPanels, count * kPanelCols * kDepth / 2));
+    float* sums = scratch(Scratch::kSums, round_up(end - begin, kBlockRows) * count * kPanelCols);
+    bool begun = false;
+    for (const Bf16Product& product : products) {
+      for (int64_t k = 0; k < product.x->cols(); k += kDepth) {
+        const int64_t depth = product.x->depth(k);
+        product.panels.write(k, depth, column, width, panels);
+        kernels.gemm_blocks_bf16(
+            {product.x->blocks(begin, k), panels, depth, end - begin, count, sums, begun});
+        begun = true;
+      }
+    }
+    kernels.rows_from_sums(
+        {sums, end - begin, width, y + begin * y_stride + column, y_stride, accumulate});
+  });
+}
+
+}  // namespace zhiyin
