@@ -37,6 +37,9 @@ class Linear {
   std::vector<Lora>& adapters() { return adapters_; }
   const std::vector<Lora>& adapters() const { return adapters_; }
 
+  // Whether it is its matrix and nothing else.
+  bool plain() const { return !bias_.defined() && adapters_.empty() && !on_input_; }
+
   // Sees every input [tokens, in] before the layer does, as calibration needs; empty: nobody looks.
   std::function<void(const Tensor&)>& on_input() { return on_input_; }
 

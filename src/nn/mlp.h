@@ -15,6 +15,10 @@ class GatedMlp {
         down_(w["down_proj"], c.hidden_size, c.intermediate_size, c.mlp_bias) {}
 
   Tensor operator()(const Tensor& x) const {
+    if (gate_.plain() && up_.plain() && down_.plain() &&
+        fuses_gated_mlp(x, gate_.matrix(), up_.matrix(), down_.matrix())) {
+      return gated_mlp(x, gate_.matrix(), up_.matrix(), down_.matrix());
+    }
     const std::vector<Tensor> both = project_many(x, {&gate_, &up_});
     return down_(swiglu(both[0], both[1]));
   }

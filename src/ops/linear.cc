@@ -38,13 +38,6 @@ class QuantizedRows {
   int64_t cols_;
 };
 
-// Whether x . m goes through the integer product.
-bool use_integers(Context& context, const Matrix& m, int64_t rows) {
-  if (training() || context.precision() != Precision::kFast || !m.frozen()) return false;
-  if (m.weight().packed() == nullptr) return false;
-  return rows <= kFewRows || !context.kernels().prefill_in_bf16;
-}
-
 // A part of one operand's rows: what a thread computes at a time.
 struct Share {
   size_t operand;
@@ -140,7 +133,7 @@ std::vector<Tensor> linear_many(const Tensor& x, std::span<const LinearOperand> 
           m.shape().text());
     Tensor y = Tensor::empty(context, x.shape().with_last(m.rows()));
     outputs.push_back(y);
-    if (use_integers(context, m, rows.rows)) {
+    if (multiplies_integers(context, m, rows.rows)) {
       integer_operands.push_back(&operand);
       integer_outputs.push_back(y);
     } else {

@@ -58,6 +58,11 @@ struct LinearOperand {
 std::vector<Tensor> linear_many(const Tensor& x, std::span<const LinearOperand> operands,
                                 Rounding rounding = Rounding::kAuto);
 
+// down . (silu(gate . x) * up . x) in one go (gated_mlp.cc), and whether that is how to compute it:
+// without a gradient, in the fast mode, for many rows on a CPU that multiplies these in bf16.
+bool fuses_gated_mlp(const Tensor& x, const Matrix& gate, const Matrix& up, const Matrix& down);
+Tensor gated_mlp(const Tensor& x, const Matrix& gate, const Matrix& up, const Matrix& down);
+
 // rows ids of matrix [vocabulary, width] -> [ids, width]
 Tensor embedding(Context& context, std::span<const int32_t> ids, const Matrix& matrix);
 

@@ -86,6 +86,12 @@ bool rounds_to_bf16(const Context& context, const Matrix& m) {
          m.weight().format() != Format::kF32;
 }
 
+bool multiplies_integers(const Context& context, const Matrix& m, int64_t rows) {
+  if (training() || context.precision() != Precision::kFast || !m.frozen()) return false;
+  if (m.weight().packed() == nullptr) return false;
+  return rows <= kFewRows || !context.kernels().prefill_in_bf16;
+}
+
 bool few_rows(int64_t rows) { return rows <= (training() ? kFewTrainingRows : kFewRows); }
 
 float* scratch(Scratch slot, int64_t floats) {

@@ -17,6 +17,8 @@ RowsView rows_view(const Tensor& x, Tensor& copy);
 // Whether products with this matrix round activations and weights to bf16: its own values have no
 // more precision to lose, and the context is not asked to be exact.
 bool rounds_to_bf16(const Context& context, const Matrix& m);
+// Whether x . m goes through the integer product of packed weights.
+bool multiplies_integers(const Context& context, const Matrix& m, int64_t rows);
 // Whether so few rows are multiplied one by one, without panels.
 bool few_rows(int64_t rows);
 

@@ -6,11 +6,10 @@ namespace zhiyin {
 namespace {
 
 // Products are blocked so that what is read again stays close (Goto and van de Geijn 2008): 32 rows
-// x kDepth activations and a panel in the L1 cache, the panels of a strip and the sums of kMostRows
-// rows in L2. kDepth is a multiple of every format's block.
+// x kDepth activations and a panel in the L1 cache, the panels of a strip and the sums of
+// kMostBlockedRows rows in L2. kDepth is a multiple of every format's block.
 constexpr int64_t kDepth = Bf16Rows::kDepth;
 constexpr int64_t kStripPanels = 8;
-constexpr int64_t kMostRows = 512;
 
 // The packed form to make panels from, or nullptr where the rows are to be read. Where there is one
 // it is what stays in memory; the rows of a mapped file would come back beside it.
@@ -91,17 +90,21 @@ int64_t strip_width(Context& context, std::span<const Bf16Product> products, int
 
 }  // namespace
 
-Bf16Rows::Bf16Rows(Context& context, const RowsView& x) : rows_(x.rows), cols_(x.cols) {
-  const int64_t padded = round_up(rows_, kBlockRows);
-  storage_ = Tensor::empty(context, {padded, round_up(cols_, kPanelCols) / 2});
-  auto* target = reinterpret_cast<uint16_t*>(storage_.data());
+Bf16Rows::Bf16Rows(Context& context, int64_t rows, int64_t cols)
+    : rows_(rows),
+      cols_(cols),
+      storage_(
+          Tensor::empty(context, {round_up(rows, kBlockRows), round_up(cols, kPanelCols) / 2})) {}
+
+Bf16Rows::Bf16Rows(Context& context, const RowsView& x) : Bf16Rows(context, x.rows, x.cols) {
   const int64_t columns = (cols_ + kDepth - 1) / kDepth;
-  context.pool().parallel_for(padded / kBlockRows * columns, 4, [&](int64_t begin, int64_t end) {
+  const int64_t parts = storage_.dim(0) / kBlockRows * columns;
+  context.pool().parallel_for(parts, 4, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t row = i / columns * kBlockRows, k = i % columns * kDepth;
-      context.kernels().blocks_from_rows_bf16(
-          {x.data + row * x.stride + k, x.stride, std::min(kBlockRows, rows_ - row),
-           std::min(kDepth, cols_ - k), target + k * padded + row * depth(k)});
+      context.kernels().blocks_from_rows_bf16({x.data + row * x.stride + k, x.stride,
+                                               std::min(kBlockRows, rows_ - row),
+                                               std::min(kDepth, cols_ - k), blocks(row, k)});
     }
   });
 }
@@ -110,8 +113,12 @@ int64_t Bf16Rows::depth(int64_t k) const {
   return std::min(kDepth, round_up(cols_ - k, kPanelCols));
 }
 
+uint16_t* Bf16Rows::blocks(int64_t row, int64_t k) {
+  return reinterpret_cast<uint16_t*>(storage_.data()) + k * storage_.dim(0) + row * depth(k);
+}
+
 const uint16_t* Bf16Rows::blocks(int64_t row, int64_t k) const {
-  return reinterpret_cast<const uint16_t*>(storage_.data()) + k * storage_.dim(0) + row * depth(k);
+  return const_cast<Bf16Rows*>(this)->blocks(row, k);
 }
 
 PanelSource panels_of(Context& context, const Matrix& m) {
@@ -141,25 +148,27 @@ void multiply_bf16(Context& context, std::span<const Bf16Product> products, int6
   const int64_t strip_cols = strip_width(context, products, cols);
   const int64_t strips = (cols + strip_cols - 1) / strip_cols;
   const int64_t rows = products[0].x->rows();
-  for_strips(context, strips, rows, kMostRows, [&](int64_t strip, int64_t begin, int64_t end) {
-    const int64_t column = strip * strip_cols, width = std::min(strip_cols, cols - column);
-    const int64_t count = (width + kPanelCols - 1) / kPanelCols;
-    auto* panels =
-        reinterpret_cast<uint16_t*>(scratch(Scratch::kPanels, count * kPanelCols * kDepth / 2));
-    float* sums = scratch(Scratch::kSums, round_up(end - begin, kBlockRows) * count * kPanelCols);
-    bool begun = false;
-    for (const Bf16Product& product : products) {
-      for (int64_t k = 0; k < product.x->cols(); k += kDepth) {
-        const int64_t depth = product.x->depth(k);
-        product.panels.write(k, depth, column, width, panels);
-        kernels.gemm_blocks_bf16(
-            {product.x->blocks(begin, k), panels, depth, end - begin, count, sums, begun});
-        begun = true;
-      }
-    }
-    kernels.rows_from_sums(
-        {sums, end - begin, width, y + begin * y_stride + column, y_stride, accumulate});
-  });
+  for_strips(
+      context, strips, rows, kMostBlockedRows, [&](int64_t strip, int64_t begin, int64_t end) {
+        const int64_t column = strip * strip_cols, width = std::min(strip_cols, cols - column);
+        const int64_t count = (width + kPanelCols - 1) / kPanelCols;
+        auto* panels =
+            reinterpret_cast<uint16_t*>(scratch(Scratch::kPanels, count * kPanelCols * kDepth / 2));
+        float* sums =
+            scratch(Scratch::kSums, round_up(end - begin, kBlockRows) * count * kPanelCols);
+        bool begun = false;
+        for (const Bf16Product& product : products) {
+          for (int64_t k = 0; k < product.x->cols(); k += kDepth) {
+            const int64_t depth = product.x->depth(k);
+            product.panels.write(k, depth, column, width, panels);
+            kernels.gemm_blocks_bf16(
+                {product.x->blocks(begin, k), panels, depth, end - begin, count, sums, begun});
+            begun = true;
+          }
+        }
+        kernels.rows_from_sums(
+            {sums, end - begin, width, y + begin * y_stride + column, y_stride, accumulate});
+      });
 }
 
 }  // namespace zhiyin

@@ -8,12 +8,18 @@
 
 namespace zhiyin {
 
+// Rows that products take together: so many sums of a strip stay in the second-level cache. Beyond,
+// panels are made anew.
+inline constexpr int64_t kMostBlockedRows = 512;
+
 // Rows of activations, rounded to bf16 once for all products they go into.
 class Bf16Rows {
  public:
   static constexpr int64_t kDepth = 256;  // columns that lie together, but for the last
 
   Bf16Rows(Context& context, const RowsView& x);
+  // Of any content yet.
+  Bf16Rows(Context& context, int64_t rows, int64_t cols);
 
   int64_t rows() const { return rows_; }
   int64_t cols() const { return cols_; }
@@ -21,6 +27,7 @@ class Bf16Rows {
   int64_t depth(int64_t k) const;
   // Those columns of rows [row, ...), as gemm_blocks_bf16 reads them; row is a multiple of 32.
   const uint16_t* blocks(int64_t row, int64_t k) const;
+  uint16_t* blocks(int64_t row, int64_t k);
 
  private:
   int64_t rows_, cols_;

@@ -231,6 +231,45 @@ TEST(Ops, FewTokensAttendTheSameInAnyCompany) {
   }
 }
 
+// The feed-forward block in one go is what its parts give, but for rounding: also beyond the rows
+// and columns of one block.
+TEST(Ops, GatedMlpInOneGo) {
+  const int64_t width = 288, inside = 416;
+  const auto weight = [](Context& context, Format format, int64_t rows, int64_t cols, int seed) {
+    const std::vector<float> values = random_values(rows * cols, static_cast<uint64_t>(seed));
+    Weight w = Weight::packed_from(context, "w", format, rows, cols, values.data());
+    w.prepare(context);
+    return Matrix(w);
+  };
+  int fused = 0;
+  for (const KernelTable* table : testing::kernel_tables()) {
+    for (const Format format : {Format::kF16, Format::kQ8_0}) {
+      Context context({.threads = 2, .kernels = table});
+      const Matrix gate = weight(context, format, inside, width, 1);
+      const Matrix up = weight(context, format, inside, width, 2);
+      const Matrix down = weight(context, format, width, inside, 3);
+      for (const int64_t rows : {17, 40, 600}) {
+        const Tensor x = random_tensor(context, {rows, width}, 4);
+        if (!fuses_gated_mlp(x, gate, up, down)) continue;
+        ++fused;
+        const std::vector<float> got = gated_mlp(x, gate, up, down).to_vector();
+        const std::vector<float> wanted =
+            linear(swiglu(linear(x, gate), linear(x, up)), down).to_vector();
+        double error = 0, power = 0;
+        for (size_t i = 0; i < got.size(); ++i) {
+          error += std::pow(static_cast<double>(got[i] - wanted[i]), 2);
+          power += std::pow(static_cast<double>(wanted[i]), 2);
+        }
+        EXPECT_LT(std::sqrt(error / power), 1e-5) << table->name << ", " << rows << " rows";
+        Tape tape;
+        EXPECT_FALSE(fuses_gated_mlp(x, gate, up, down));
+      }
+      EXPECT_FALSE(fuses_gated_mlp(random_tensor(context, {kFewRows, width}, 4), gate, up, down));
+    }
+  }
+  EXPECT_GT(fused, 0);
+}
+
 // Training takes the packed form of a weight where there is one: products and gradients are those
 // of the file's rows, over more rows and columns than one block of the product holds.
 TEST(Ops, FastGradientsOfAPackedWeight) {
