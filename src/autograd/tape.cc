@@ -23,15 +23,21 @@ class Repeated {
   bool before_;
 };
 
-Tensor sum(const Tensor& a, const Tensor& b) {
-  check(a.shape() == b.shape(), ErrorCode::kFailed, "gradient: ", a.shape().text(),
+// total += b, in its place where nobody else holds it.
+void add_to(Tensor& total, const Tensor& b) {
+  check(total.shape() == b.shape(), ErrorCode::kFailed, "gradient: ", total.shape().text(),
         " cannot be added to ", b.shape().text());
-  Tensor y = Tensor::empty(a.context(), a.shape());
-  const int64_t cols = a.dims() == 0 ? 1 : a.dim(-1);
-  for (int64_t r = 0; r < a.rows(); ++r) {
-    a.context().kernels().add(a.row(r), b.row(r), y.row(r), cols);
-  }
-  return y;
+  Context& context = total.context();
+  Tensor y = total.sole_owner() ? total : Tensor::empty(context, total.shape());
+  const int64_t cols = total.dims() == 0 ? 1 : total.dim(-1);
+  constexpr int64_t kGrain = 32768;  // values for which another thread is worth starting
+  const int64_t grain = std::max<int64_t>(1, kGrain / std::max<int64_t>(1, cols));
+  context.pool().parallel_for(total.rows(), grain, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      context.kernels().add(total.row(r), b.row(r), y.row(r), cols);
+    }
+  });
+  total = y;
 }
 
 }  // namespace
@@ -43,7 +49,7 @@ Tensor Gradients::of(ValueId id) const {
 
 void Gradients::add(ValueId id, const Tensor& gradient) {
   const auto [at, inserted] = by_id_.try_emplace(id, gradient);
-  if (!inserted) at->second = sum(at->second, gradient);
+  if (!inserted) add_to(at->second, gradient);
 }
 
 Tensor Gradients::take(ValueId id) {
@@ -105,7 +111,7 @@ Gradients Tape::backward(const Tensor& value, const Tensor& seed) {
   return gradients;
 }
 
-bool recording(std::initializer_list<const Tensor*> inputs) {
+bool recording(std::span<const Tensor* const> inputs) {
   return current_tape != nullptr && std::any_of(inputs.begin(), inputs.end(), [](const Tensor* t) {
            return current_tape->watches(*t);
          });
@@ -113,7 +119,7 @@ bool recording(std::initializer_list<const Tensor*> inputs) {
 
 bool training() { return current_tape != nullptr || will_be_repeated; }
 
-Tensor track(const char* operation, const Tensor& y, std::initializer_list<const Tensor*> inputs,
+Tensor track(const char* operation, const Tensor& y, std::span<const Tensor* const> inputs,
              Backward backward) {
   if (!recording(inputs)) return y;
   Tape::Record record{operation, new_value_id(), {}, std::move(backward), nullptr};

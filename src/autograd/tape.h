@@ -92,7 +92,10 @@ class NoTape {
 };
 
 // Whether an operation on these inputs must record.
-bool recording(std::initializer_list<const Tensor*> inputs);
+bool recording(std::span<const Tensor* const> inputs);
+inline bool recording(std::initializer_list<const Tensor*> inputs) {
+  return recording(std::span(inputs.begin(), inputs.size()));
+}
 
 // Whether a gradient may be asked for what is computed now: with a tape, and inside a block of
 // remat(), which has none at first. Operations that are faster without a gradient at the price of
@@ -100,8 +103,12 @@ bool recording(std::initializer_list<const Tensor*> inputs);
 bool training();
 
 // y as an operation's result: where recording(inputs), with an id and its way back.
-Tensor track(const char* operation, const Tensor& y, std::initializer_list<const Tensor*> inputs,
+Tensor track(const char* operation, const Tensor& y, std::span<const Tensor* const> inputs,
              Backward backward);
+inline Tensor track(const char* operation, const Tensor& y,
+                    std::initializer_list<const Tensor*> inputs, Backward backward) {
+  return track(operation, y, std::span(inputs.begin(), inputs.size()), std::move(backward));
+}
 
 // block(x), keeping nothing of its inside for the way back: backward computes it again (Chen et al.
 // 2016, "Training deep nets with sublinear memory cost"). A plain call without a tape. The block

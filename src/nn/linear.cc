@@ -18,15 +18,14 @@ void Linear::replace(Matrix matrix) {
 
 Tensor Linear::operator()(const Tensor& x) const { return project_many(x, {this})[0]; }
 
-Tensor Linear::with_adapters(Tensor y, const Tensor& x) const {
+std::vector<LowRank> Linear::low_rank(const Tensor& x) const {
+  std::vector<LowRank> terms;
   for (const Lora& lora : adapters_) {
-    const Tensor input = lora.dropout > 0 && lora.dropout_seed != 0
-                             ? dropout(x, lora.dropout, lora.dropout_seed)
-                             : x;
-    // Scaled where the rows are short.
-    y = add(y, linear(scale(linear(input, lora.a), lora.scale), lora.b));
+    const bool drops = lora.dropout > 0 && lora.dropout_seed != 0;
+    terms.push_back(
+        {drops ? dropout(x, lora.dropout, lora.dropout_seed) : x, lora.a, lora.b, lora.scale});
   }
-  return y;
+  return terms;
 }
 
 std::vector<Tensor> project_many(const Tensor& x, std::initializer_list<const Linear*> layers,
@@ -34,13 +33,9 @@ std::vector<Tensor> project_many(const Tensor& x, std::initializer_list<const Li
   std::vector<LinearOperand> operands;
   for (const Linear* layer : layers) {
     if (layer->on_input_) layer->on_input_(x);
-    operands.push_back({&layer->matrix_, &layer->bias_});
+    operands.push_back({&layer->matrix_, &layer->bias_, layer->low_rank(x)});
   }
-  std::vector<Tensor> outputs = linear_many(x, operands, rounding);
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    outputs[i] = layers.begin()[i]->with_adapters(outputs[i], x);
-  }
-  return outputs;
+  return linear_many(x, operands, rounding);
 }
 
 }  // namespace zhiyin

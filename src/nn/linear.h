@@ -47,7 +47,8 @@ class Linear {
   friend std::vector<Tensor> project_many(const Tensor& x,
                                           std::initializer_list<const Linear*> layers,
                                           Rounding rounding);
-  Tensor with_adapters(Tensor y, const Tensor& x) const;
+  // What the adapters add for this input.
+  std::vector<LowRank> low_rank(const Tensor& x) const;
 
   std::string path_;
   Matrix matrix_;

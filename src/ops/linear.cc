@@ -3,8 +3,8 @@
 #include <vector>
 
 #include "base/error.h"
-#include "ops/ops.h"
-#include "ops/product.h"
+#include "ops/elementwise.h"
+#include "ops/linear_product.h"
 
 namespace zhiyin {
 namespace {
@@ -77,39 +77,26 @@ void multiply_integers(Context& context, const RowsView& x,
 }
 
 void add_bias(Tensor& y, const Tensor& bias) {
-  const int64_t n = bias.elements();
-  for (int64_t r = 0; r < y.rows(); ++r) {
-    y.context().kernels().add(y.row(r), bias.data(), y.row(r), n);
-  }
+  const KernelTable& kernels = y.context().kernels();
+  for_rows(y, [&](int64_t r) { kernels.add(y.row(r), bias.data(), y.row(r), row_size(y)); });
 }
 
-// Sum over the rows of dy.
-Tensor bias_gradient(const Tensor& dy) {
-  Tensor sum = Tensor::zeros(dy.context(), {dy.dim(-1)});
-  for (int64_t r = 0; r < dy.rows(); ++r) {
-    dy.context().kernels().add(sum.data(), dy.row(r), sum.data(), dy.dim(-1));
+void check_operand(const Tensor& x, const LinearOperand& operand) {
+  const Matrix& m = *operand.matrix;
+  check(m.defined() && x.dims() >= 1 && x.dim(-1) == m.cols(), ErrorCode::kFailed, "linear: input ",
+        x.shape().text(), " does not fit the matrix ",
+        m.frozen() ? m.weight().name() : std::string("(trainable)"), " ",
+        m.defined() ? m.shape().text() : std::string("(undefined)"));
+  check(!operand.bias->defined() || operand.bias->elements() == m.rows(), ErrorCode::kFailed,
+        "linear: bias ", operand.bias->shape().text(), " does not fit the matrix ",
+        m.shape().text());
+  for (const LowRank& term : operand.low_rank) {
+    check(term.input.shape() == x.shape() && term.a.dims() == 2 && term.b.dims() == 2 &&
+              term.a.dim(1) == m.cols() && term.b.dim(0) == m.rows() &&
+              term.a.dim(0) == term.b.dim(1),
+          ErrorCode::kFailed, "linear: the factors ", term.a.shape().text(), " and ",
+          term.b.shape().text(), " do not fit the matrix ", m.shape().text());
   }
-  return sum;
-}
-
-Tensor track_linear(const Tensor& y, const Tensor& x, const Matrix& m, const Tensor& bias) {
-  const Tensor& trainable = m.tensor();
-  return track("linear", y, {&x, &trainable, &bias}, [x, m, bias](const Tensor& dy) {
-    Context& context = dy.context();
-    Tensor dy_copy, x_copy;
-    const RowsView dy_rows = rows_view(dy, dy_copy);
-    Tensor dx;
-    if (x.id() != 0) {
-      dx = Tensor::empty(context, x.shape());
-      multiply_transposed(context, dy_rows, m, dx.data(), m.cols(), false);
-    }
-    Tensor dm;
-    if (!m.frozen() && m.tensor().id() != 0) {
-      dm = Tensor::empty(context, m.shape());
-      multiply_outer(context, dy_rows, rows_view(x, x_copy), dm.data(), false);
-    }
-    return std::vector<Tensor>{dx, dm, bias.id() != 0 ? bias_gradient(dy) : Tensor()};
-  });
 }
 
 }  // namespace
@@ -120,22 +107,20 @@ std::vector<Tensor> linear_many(const Tensor& x, std::span<const LinearOperand> 
   std::vector<Tensor> outputs;
   std::vector<const LinearOperand*> integer_operands;
   std::vector<Tensor> integer_outputs;
+  std::vector<std::vector<Tensor>> inner(operands.size());
+  RoundedRows rounded(x);
   Tensor copy;
   const RowsView rows = rows_view(x, copy);
-  for (const LinearOperand& operand : operands) {
+  for (size_t i = 0; i < operands.size(); ++i) {
+    const LinearOperand& operand = operands[i];
+    check_operand(x, operand);
     const Matrix& m = *operand.matrix;
-    check(m.defined() && x.dims() >= 1 && x.dim(-1) == m.cols(), ErrorCode::kFailed,
-          "linear: input ", x.shape().text(), " does not fit the matrix ",
-          m.frozen() ? m.weight().name() : std::string("(trainable)"), " ",
-          m.defined() ? m.shape().text() : std::string("(undefined)"));
-    check(!operand.bias->defined() || operand.bias->elements() == m.rows(), ErrorCode::kFailed,
-          "linear: bias ", operand.bias->shape().text(), " does not fit the matrix ",
-          m.shape().text());
-    Tensor y = Tensor::empty(context, x.shape().with_last(m.rows()));
-    outputs.push_back(y);
+    Tensor& y = outputs.emplace_back(Tensor::empty(context, x.shape().with_last(m.rows())));
     if (multiplies_integers(context, m, rows.rows)) {
       integer_operands.push_back(&operand);
       integer_outputs.push_back(y);
+    } else if (rounds_to_bf16(context, m) && !few_rows(rows.rows)) {
+      multiply_in_bf16(x, operand, rounded, inner[i], y);
     } else {
       multiply(context, rows, m, y.data(), m.rows());
     }
@@ -145,13 +130,18 @@ std::vector<Tensor> linear_many(const Tensor& x, std::span<const LinearOperand> 
   }
   for (size_t i = 0; i < operands.size(); ++i) {
     if (operands[i].bias->defined()) add_bias(outputs[i], *operands[i].bias);
-    outputs[i] = track_linear(outputs[i], x, *operands[i].matrix, *operands[i].bias);
+    if (inner[i].empty()) add_low_rank(operands[i], inner[i], outputs[i]);
+    if (Tape::current() == nullptr) continue;
+    const auto record = std::make_shared<const LinearRecord>(
+        LinearRecord{x, *operands[i].matrix, *operands[i].bias, operands[i].low_rank, inner[i]});
+    outputs[i] = track("linear", outputs[i], linear_inputs(*record),
+                       [record](const Tensor& dy) { return linear_gradients(*record, dy); });
   }
   return outputs;
 }
 
 Tensor linear(const Tensor& x, const Matrix& matrix, const Tensor& bias) {
-  const LinearOperand operand{&matrix, &bias};
+  const LinearOperand operand{&matrix, &bias, {}};
   return linear_many(x, {&operand, 1})[0];
 }
 

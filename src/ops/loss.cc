@@ -71,8 +71,11 @@ Tensor linear_cross_entropy(const Tensor& x, const Matrix& head, std::span<const
   if (need_dx) dx = Tensor::zeros(context, x.shape());
   if (need_dm) dm = Tensor::zeros(context, head.shape());
   double total = 0;
-  for (size_t begin = 0; begin < rows.size(); begin += kLossChunkRows) {
-    const size_t end = std::min(rows.size(), begin + kLossChunkRows);
+  // Chunks of the same size: each reads the whole head.
+  const size_t chunks = (rows.size() + kLossChunkRows - 1) / kLossChunkRows;
+  const size_t chunk_rows = chunks == 0 ? 0 : (rows.size() + chunks - 1) / chunks;
+  for (size_t begin = 0; begin < rows.size(); begin += chunk_rows) {
+    const size_t end = std::min(rows.size(), begin + chunk_rows);
     const std::span<const int32_t> chunk(rows.data() + begin, end - begin);
     std::vector<int32_t> chunk_labels;
     std::vector<float> chunk_weights;

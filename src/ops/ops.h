@@ -50,9 +50,18 @@ enum class Rounding : uint8_t {
   kFine,  // to about 15 bits
 };
 
+// What a low-rank adapter adds to a product: scale * input . a^T . b^T (Hu et al. 2021).
+struct LowRank {
+  Tensor input;  // x, or x after dropout
+  Tensor a;      // [rank, in]
+  Tensor b;      // [out, rank]
+  float scale;
+};
+
 struct LinearOperand {
   const Matrix* matrix;
   const Tensor* bias;  // may be undefined
+  std::vector<LowRank> low_rank;
 };
 // linear() with several matrices of the same input, which is rounded only once.
 std::vector<Tensor> linear_many(const Tensor& x, std::span<const LinearOperand> operands,
@@ -134,7 +143,7 @@ Tensor attention_cached(const Tensor& q, KvType type, int64_t kv_heads, std::spa
 inline constexpr int32_t kIgnoreLabel = -100;
 
 // Rows whose logits exist at one time in linear_cross_entropy.
-inline constexpr int64_t kLossChunkRows = 128;
+inline constexpr int64_t kLossChunkRows = 256;
 
 // Sum over rows of -log softmax(x . head^T)[label], rows with kIgnoreLabel left out; x [T, width],
 // one label a row (already shifted). Logits exist for a chunk of rows at a time. A row's loss

@@ -201,13 +201,15 @@ void multiply_outer(Context& context, const RowsView& dy, const RowsView& x, flo
     // The narrower of both is transposed, and the panels of the wider are full.
     const auto flipped = std::make_unique_for_overwrite<float[]>(static_cast<size_t>(n * x.cols));
     multiply_outer(context, x, dy, flipped.get(), false);
-    for (int64_t i = 0; i < n; ++i) {
-      for (int64_t k = 0; k < x.cols; ++k) {
-        const float value = flipped[static_cast<size_t>(k * n + i)];
-        float& target = dm[i * x.cols + k];
-        target = accumulate ? target + value : value;
+    context.pool().parallel_for(n, 512, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        for (int64_t k = 0; k < x.cols; ++k) {
+          const float value = flipped[static_cast<size_t>(k * n + i)];
+          float& target = dm[i * x.cols + k];
+          target = accumulate ? target + value : value;
+        }
       }
-    }
+    });
     return;
   }
   const std::unique_ptr<float[]> transposed =
@@ -225,18 +227,26 @@ void multiply_outer(Context& context, const RowsView& dy, const RowsView& x, flo
     }
   });
   const RowsView a{transposed.get(), n, tokens, tokens};
-  const PanelProduct product{context.kernels(), a, dm, x.cols};
   const int64_t strips = (x.cols + kPanelCols - 1) / kPanelCols;
   for_strips(context, strips, n, kAllRows, [&](int64_t strip, int64_t begin, int64_t end) {
     const int64_t first = strip * kPanelCols;
     const int cols = static_cast<int>(std::min<int64_t>(kPanelCols, x.cols - first));
-    float* panel = scratch(Scratch::kPanels, tokens * kPanelCols);
-    for (int64_t t = 0; t < tokens; ++t) {
-      float* row = panel + t * kPanelCols;
-      std::copy_n(x.data + t * x.stride + first, cols, row);
-      std::fill(row + cols, row + kPanelCols, 0.0f);
+    // The rows of x are those of a panel where it is full.
+    const float* panel = x.data + first;
+    int64_t panel_stride = x.stride;
+    if (cols < kPanelCols) {
+      float* padded = scratch(Scratch::kPanels, tokens * kPanelCols);
+      for (int64_t t = 0; t < tokens; ++t) {
+        float* row = padded + t * kPanelCols;
+        std::copy_n(x.data + t * x.stride + first, cols, row);
+        std::fill(row + cols, row + kPanelCols, 0.0f);
+      }
+      panel = padded;
+      panel_stride = kPanelCols;
     }
-    product.run(panel, tokens, 0, first, cols, begin, end, accumulate);
+    context.kernels().gemm_panel_f32({a.data + begin * a.stride, a.stride, panel, tokens,
+                                      end - begin, dm + begin * x.cols + first, x.cols, cols,
+                                      accumulate, panel_stride});
   });
 }
 

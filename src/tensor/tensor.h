@@ -38,6 +38,8 @@ class Tensor {
   int64_t elements() const { return shape_.elements(); }
   Context& context() const { return *storage_->context; }
   bool contiguous() const;
+  // Whether no other tensor shares the storage.
+  bool sole_owner() const { return storage_.use_count() == 1; }
 
   float* data() { return data_; }
   const float* data() const { return data_; }
