@@ -139,6 +139,17 @@ struct PanelsFromPackedTransposedArgs {
   uint16_t* panels;  // aligned to 64 bytes
 };
 
+// Rows as the panels of their columns: panels[cols / 32 up][depth / 2][32][2], panel_stride values
+// apart, zero past the last row and column.
+struct PanelsFromRowsTransposedArgs {
+  const float* x;
+  int64_t x_stride;
+  int64_t rows, cols;
+  int64_t depth;  // even, >= rows
+  uint16_t* panels;
+  int64_t panel_stride;  // >= 32 * depth
+};
+
 // y[r] = x . w[r] for rows of F32, F16 or BF16 weights.
 struct GemvDenseArgs {
   Format format;
@@ -248,6 +259,7 @@ struct KernelTable {
   void (*panel_from_rows_f32)(const float* rows, int64_t stride, int cols, int64_t k, float* panel);
   void (*panel_from_rows_bf16)(const float* rows, int64_t stride, int cols, int64_t k,
                                uint16_t* panel);
+  void (*panels_from_rows_transposed)(const PanelsFromRowsTransposedArgs& args);
   // Decodes n elements of a weight row.
   void (*unpack)(Format format, const void* source, float* target, int64_t n);
 

@@ -103,9 +103,9 @@ Tensor input_gradient(const LinearRecord& record, const Tensor& dy, const Bf16Ro
   return dx;
 }
 
-Tensor outer(const Tensor& dy, const Tensor& x) {
+Tensor outer(const Tensor& dy, const Tensor& x, bool bf16) {
   Tensor dm = Tensor::empty(dy.context(), {dy.dim(-1), x.dim(-1)});
-  multiply_outer(dy.context(), Rows(dy).view, Rows(x).view, dm.data(), false);
+  multiply_outer(dy.context(), Rows(dy).view, Rows(x).view, dm.data(), false, bf16);
   return dm;
 }
 
@@ -165,7 +165,7 @@ std::vector<Tensor> linear_gradients(const LinearRecord& record, const Tensor& d
   std::vector<Tensor> gradients(3);
   if (record.x.id() != 0) gradients[0] = input_gradient(record, dy, rounded, inner);
   const Matrix& m = record.matrix;
-  if (!m.frozen() && m.tensor().id() != 0) gradients[1] = outer(dy, record.x);
+  if (!m.frozen() && m.tensor().id() != 0) gradients[1] = outer(dy, record.x, false);
   if (record.bias.id() != 0) gradients[2] = bias_gradient(dy);
   for (size_t i = 0; i < inner.size(); ++i) {
     const LowRank& term = record.low_rank[i];
@@ -175,8 +175,8 @@ std::vector<Tensor> linear_gradients(const LinearRecord& record, const Tensor& d
       multiply_transposed(context, Rows(inner[i]).view, Matrix(term.a), d_input.data(),
                           term.a.dim(1), false);
     }
-    if (term.a.id() != 0) da = outer(inner[i], term.input);
-    if (term.b.id() != 0) db = outer(dy, record.inner[i]);
+    if (term.a.id() != 0) da = outer(inner[i], term.input, rounded != nullptr);
+    if (term.b.id() != 0) db = outer(dy, record.inner[i], rounded != nullptr);
     gradients.insert(gradients.end(), {d_input, da, db});
   }
   return gradients;

@@ -195,12 +195,12 @@ void multiply_transposed(Context& context, const RowsView& dy, const Matrix& m, 
 }
 
 void multiply_outer(Context& context, const RowsView& dy, const RowsView& x, float* dm,
-                    bool accumulate) {
+                    bool accumulate, bool bf16) {
   const int64_t tokens = dy.rows, n = dy.cols;
   if (n > x.cols) {
     // The narrower of both is transposed, and the panels of the wider are full.
     const auto flipped = std::make_unique_for_overwrite<float[]>(static_cast<size_t>(n * x.cols));
-    multiply_outer(context, x, dy, flipped.get(), false);
+    multiply_outer(context, x, dy, flipped.get(), false, bf16);
     context.pool().parallel_for(n, 512, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         for (int64_t k = 0; k < x.cols; ++k) {
@@ -227,6 +227,12 @@ void multiply_outer(Context& context, const RowsView& dy, const RowsView& x, flo
     }
   });
   const RowsView a{transposed.get(), n, tokens, tokens};
+  if (bf16) {
+    const Bf16Rows rounded(context, a);
+    const Bf16Product product{&rounded, row_panels_of(context, x)};
+    multiply_bf16(context, {&product, 1}, x.cols, dm, x.cols, accumulate);
+    return;
+  }
   const int64_t strips = (x.cols + kPanelCols - 1) / kPanelCols;
   for_strips(context, strips, n, kAllRows, [&](int64_t strip, int64_t begin, int64_t end) {
     const int64_t first = strip * kPanelCols;

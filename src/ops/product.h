@@ -27,8 +27,8 @@ void multiply(Context& context, const RowsView& x, const Matrix& m, float* y, in
 // dx[t, k] (+)= sum_n dy[t, n] m[n, k]
 void multiply_transposed(Context& context, const RowsView& dy, const Matrix& m, float* dx,
                          int64_t dx_stride, bool accumulate);
-// dm[n, k] (+)= sum_t dy[t, n] x[t, k]
+// dm[n, k] (+)= sum_t dy[t, n] x[t, k]; bf16: of rounded values
 void multiply_outer(Context& context, const RowsView& dy, const RowsView& x, float* dm,
-                    bool accumulate);
+                    bool accumulate, bool bf16 = false);
 
 }  // namespace zhiyin

@@ -38,20 +38,11 @@ void write_panels(const Context& context, const Matrix& m, int64_t k, int64_t de
   }
 }
 
-// Two rows side by side, as bf16, in the panels of their columns.
-void write_row_pair(const KernelTable& kernels, const float* pair, int64_t width, int64_t row,
-                    int64_t depth, uint16_t* panels) {
-  uint16_t* rounded = reinterpret_cast<uint16_t*>(scratch(Scratch::kPairs, width));
-  kernels.f32_to_bf16(pair, rounded, 2 * width);
-  for (int64_t c = 0; c < width; c += kPanelCols) {
-    uint16_t* target = panels + c * depth + row * kPanelCols;
-    const uint16_t* low = rounded + c;
-    const uint16_t* high = low + width;
-    for (int64_t i = 0; i < kPanelCols; ++i) {
-      target[2 * i] = low[i];
-      target[2 * i + 1] = high[i];
-    }
-  }
+void write_row_panels(const KernelTable& kernels, const RowsView& x, int64_t k, int64_t depth,
+                      int64_t column, int64_t cols, uint16_t* panels) {
+  kernels.panels_from_rows_transposed({x.data + k * x.stride + column, x.stride,
+                                       std::min(depth, x.rows - k), cols, depth, panels,
+                                       depth * kPanelCols});
 }
 
 void write_transposed_panels(const Context& context, const Matrix& m, int64_t k, int64_t depth,
@@ -62,18 +53,19 @@ void write_transposed_panels(const Context& context, const Matrix& m, int64_t k,
     kernels.panels_from_packed_transposed({*packed, k, depth, column, width, panels});
     return;
   }
-  float* pair = scratch(Scratch::kRows, 2 * width);
-  std::fill_n(pair, 2 * width, 0.0f);
+  if (!m.frozen()) {
+    write_row_panels(kernels, {m.tensor().data(), m.rows(), m.cols(), m.cols()}, k, depth, column,
+                     cols, panels);
+    return;
+  }
+  float* pair = scratch(Scratch::kRows, 2 * cols);
   for (int64_t r = 0; r < depth; r += 2) {
-    for (int64_t half = 0; half < 2; ++half) {
-      float* row = pair + half * width;
-      if (k + r + half < m.rows()) {
-        read_row(context, m, k + r + half, column, column + cols, row);
-      } else {
-        std::fill_n(row, cols, 0.0f);
-      }
+    const int64_t rows = std::clamp<int64_t>(m.rows() - k - r, 0, 2);
+    for (int64_t half = 0; half < rows; ++half) {
+      read_row(context, m, k + r + half, column, column + cols, pair + half * cols);
     }
-    write_row_pair(kernels, pair, width, r, depth, panels);
+    kernels.panels_from_rows_transposed(
+        {pair, cols, rows, cols, 2, panels + r * kPanelCols, depth * kPanelCols});
   }
 }
 
@@ -139,6 +131,13 @@ PanelSource transposed_panels_of(Context& context, const Matrix& m) {
   return {step,
           [&context, &m](int64_t k, int64_t depth, int64_t column, int64_t cols, uint16_t* panels) {
             write_transposed_panels(context, m, k, depth, column, cols, panels);
+          }};
+}
+
+PanelSource row_panels_of(Context& context, const RowsView& x) {
+  return {kPanelCols,
+          [&context, x](int64_t k, int64_t depth, int64_t column, int64_t cols, uint16_t* panels) {
+            write_row_panels(context.kernels(), x, k, depth, column, cols, panels);
           }};
 }
 

@@ -47,6 +47,9 @@ struct PanelSource {
 PanelSource panels_of(Context& context, const Matrix& m);
 PanelSource transposed_panels_of(Context& context, const Matrix& m);
 
+// Rows as the operand of a . x.
+PanelSource row_panels_of(Context& context, const RowsView& x);
+
 struct Bf16Product {
   const Bf16Rows* x;
   PanelSource panels;

@@ -131,6 +131,29 @@ TEST_P(GemmBlocksTest, SumsBecomeRows) {
   }
 }
 
+TEST_P(GemmBlocksTest, RowsBecomeThePanelsOfTheirColumns) {
+  for (const int64_t rows : {0, 1, 2, 7, 34}) {
+    for (const int64_t cols : {1, 16, 32, 45, 96}) {
+      const int64_t stride = cols + 3, depth = (rows + 3) / 2 * 2;
+      const int64_t panel_stride = depth * kPanelCols + 64;
+      const auto x = random_floats(rows * stride, 7);
+      Guarded<uint16_t> panels(up_to_block(cols) / kPanelCols * panel_stride);
+      const Guarded<uint16_t> before = panels;
+      table().panels_from_rows_transposed(
+          {x.data(), stride, rows, cols, depth, panels.data(), panel_stride});
+      ASSERT_TRUE(panels.intact());
+      for (int64_t i = 0; i < panels.size(); ++i) {
+        const int64_t in_panel = i % panel_stride;
+        const int64_t r = in_panel / (2 * kPanelCols) * 2 + in_panel % 2;
+        const int64_t c = i / panel_stride * kPanelCols + in_panel / 2 % kPanelCols;
+        uint16_t wanted = before[i];
+        if (r < depth) wanted = r < rows && c < cols ? float_to_bfloat16(x[r * stride + c]) : 0;
+        ASSERT_EQ(panels[i], wanted) << rows << " x " << cols << " at " << r << ", " << c;
+      }
+    }
+  }
+}
+
 ZHIYIN_EVERY_TABLE(GemmBlocksTest);
 
 }  // namespace

@@ -1,3 +1,4 @@
+#include "kernels/avx512/interleave.h"
 #include "kernels/avx512/kernels_avx512.h"
 #include "kernels/avx512/packed_simd.h"
 
@@ -5,14 +6,6 @@ namespace zhiyin::avx512 {
 namespace {
 
 constexpr int64_t kPanelRow = 2 * kPanelCols;  // values of the panel for two columns of the weight
-
-// Two columns of 16 rows side by side: lane r holds (first[r], second[r]).
-ZY_INLINE __m512i interleave(__m512 first, __m512 second) {
-  const __m512i halves = (__m512i)_mm512_cvtne2ps_pbh(second, first);
-  const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24,
-                                         8, 23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
-  return _mm512_permutexvar_epi16(order, halves);
-}
 
 // Four columns of 16 rows, into two rows of the panel.
 ZY_INLINE void write_quad(__m512i codes, __m512 scale, __m512 min, uint16_t* panel) {
@@ -80,30 +73,46 @@ void write_group(const uint8_t* p, int64_t depth, uint16_t* panel) {
       });
 }
 
-// The codes of a block's 16 rows and 32 columns, row after row.
-struct BlockRows {
-  alignas(64) uint8_t codes[kPackRows][kQ8Block];
-};
-ZY_INLINE void transpose_block(const __m512i quads[8], BlockRows& out) {
-  alignas(64) int32_t words[8][kPackRows];  // words[q][r]: columns 4 q ... of row r
-  for (int q = 0; q < 8; ++q) _mm512_store_si512(words[q], quads[q]);
-  const __m256i steps = _mm256_setr_epi32(0, 16, 32, 48, 64, 80, 96, 112);
-  for (int r = 0; r < kPackRows; ++r) {
-    const __m256i row = _mm256_i32gather_epi32(words[0] + r, steps, 4);
-    _mm256_store_si256(reinterpret_cast<__m256i*>(out.codes[r]), row);
-  }
-}
-
-// Columns [16 h, 16 h + 16) of rows r and r + 1 of a block, side by side.
-ZY_INLINE __m512i row_pair(const BlockRows& block, int r, int h, const float* scale,
-                           const float* min) {
-  const auto weights = [&](int row) {
-    const __m128i codes =
-        _mm_load_si128(reinterpret_cast<const __m128i*>(block.codes[row] + 16 * h));
-    return _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(codes)),
-                           _mm512_set1_ps(scale[row]), _mm512_set1_ps(min[row]));
+// A block's 16 rows and 16 of its columns, quads of four, as pairs of rows: out[p] has rows 2 p and
+// 2 p + 1 of the columns, side by side.
+ZY_INLINE void row_pairs(const __m512i quads[4], const float* scale, const float* min,
+                         __m512i out[8]) {
+  const __m512i byte = _mm512_set1_epi32(255);
+  const __m512 scales = _mm512_load_ps(scale), mins = _mm512_load_ps(min);
+  const auto weight = [&](__m512i code) {
+    return _mm512_fmadd_ps(_mm512_cvtepi32_ps(code), scales, mins);
   };
-  return interleave(weights(r), weights(r + 1));
+  // Two columns side by side as pairs of rows: from column after column to pair after pair.
+  const auto columns = [&](__m512 first, __m512 second) {
+    const __m512i order = _mm512_setr_epi32(0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15);
+    return _mm512_permutexvar_epi32(order, (__m512i)_mm512_cvtne2ps_pbh(second, first));
+  };
+  __m512i u[8];
+  for (int q = 0; q < 4; ++q) {
+    const __m512i codes = quads[q];
+    u[2 * q] = columns(weight(_mm512_and_si512(codes, byte)),
+                       weight(_mm512_and_si512(_mm512_srli_epi32(codes, 8), byte)));
+    u[2 * q + 1] = columns(weight(_mm512_and_si512(_mm512_srli_epi32(codes, 16), byte)),
+                           weight(_mm512_srli_epi32(codes, 24)));
+  }
+  // The transpose of 8 x 8 of their quarter-lanes.
+  __m512i even[4], odd[4];
+  for (int k = 0; k < 4; ++k) {
+    even[k] = _mm512_unpacklo_epi64(u[2 * k], u[2 * k + 1]);
+    odd[k] = _mm512_unpackhi_epi64(u[2 * k], u[2 * k + 1]);
+  }
+  const auto lanes = [](const __m512i t[4], __m512i& l0, __m512i& l1, __m512i& l2, __m512i& l3) {
+    const __m512i a = _mm512_shuffle_i64x2(t[0], t[1], 0x88);
+    const __m512i b = _mm512_shuffle_i64x2(t[0], t[1], 0xdd);
+    const __m512i c = _mm512_shuffle_i64x2(t[2], t[3], 0x88);
+    const __m512i d = _mm512_shuffle_i64x2(t[2], t[3], 0xdd);
+    l0 = _mm512_shuffle_i64x2(a, c, 0x88);
+    l2 = _mm512_shuffle_i64x2(a, c, 0xdd);
+    l1 = _mm512_shuffle_i64x2(b, d, 0x88);
+    l3 = _mm512_shuffle_i64x2(b, d, 0xdd);
+  };
+  lanes(even, out[0], out[2], out[4], out[6]);
+  lanes(odd, out[1], out[3], out[5], out[7]);
 }
 
 // Up to 16 rows from the unit at p; panels hold `depth` values of each column and begin with the
@@ -113,13 +122,12 @@ void write_rows(const uint8_t* p, int64_t rows, int64_t cols, int64_t depth, uin
   for_blocks<kFormat>(
       p, cols / kQ8Block,
       [&](int64_t block, const __m512i* quads, const float* const* scale, const float* const* min) {
-        BlockRows codes;
-        transpose_block(quads, codes);
         uint16_t* panel = panels + block * depth * kPanelCols;
-        for (int r = 0; r < rows; r += 2) {
-          for (int h = 0; h < 2; ++h) {
-            _mm512_store_si512(panel + r * kPanelCols + 32 * h,
-                               row_pair(codes, r, h, scale[h], min[h]));
+        for (int h = 0; h < 2; ++h) {
+          __m512i pairs[8];
+          row_pairs(quads + 4 * h, scale[h], min[h], pairs);
+          for (int r = 0; r < rows; r += 2) {
+            _mm512_store_si512(panel + r * kPanelCols + 32 * h, pairs[r / 2]);
           }
         }
       });

@@ -18,6 +18,7 @@ KernelTable make_table() {
   wide::enter<Lanes>(&table);
   table.gemm_panel_bf16 = gemm_panel_bf16;
   table.blocks_from_rows_bf16 = blocks_from_rows_bf16;
+  table.panels_from_rows_transposed = panels_from_rows_transposed;
   table.gemm_blocks_bf16 = gemm_blocks_bf16;
   table.attend = attend;
   return table;

@@ -60,4 +60,17 @@ void panel_from_rows_bf16(const float* rows, int64_t stride, int cols, int64_t k
   }
 }
 
+void panels_from_rows_transposed(const PanelsFromRowsTransposedArgs& args) {
+  for (int64_t c = 0; c < args.cols; c += kPanelCols) {
+    uint16_t* panel = args.panels + c / kPanelCols * args.panel_stride;
+    for (int64_t r = 0; r < args.depth; ++r) {
+      uint16_t* pairs = panel + r / 2 * 2 * kPanelCols + r % 2;
+      for (int64_t j = 0; j < kPanelCols; ++j) {
+        const bool inside = r < args.rows && c + j < args.cols;
+        pairs[2 * j] = inside ? float_to_bfloat16(args.x[r * args.x_stride + c + j]) : uint16_t{0};
+      }
+    }
+  }
+}
+
 }  // namespace zhiyin::ref

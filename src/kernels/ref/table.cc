@@ -22,6 +22,7 @@ KernelTable make_table() {
       .gemv_dense = gemv_dense,
       .panel_from_rows_f32 = panel_from_rows_f32,
       .panel_from_rows_bf16 = panel_from_rows_bf16,
+      .panels_from_rows_transposed = panels_from_rows_transposed,
       .unpack = unpack,
       .write_kv = write_kv,
       .attend = attend,
