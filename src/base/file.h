@@ -46,6 +46,7 @@ class AtomicFile {
   std::vector<char> buffer_;
   std::FILE* file_ = nullptr;
   uint64_t offset_ = 0;
+  uint64_t started_ = 0;  // up to here the system was asked to write to disk
   bool committed_ = false;
 };
 

@@ -39,6 +39,15 @@ struct Step {
   int64_t bytes() const { return row_bytes(format, tensor->cols) * tensor->rows; }
 };
 
+// Bytes that are ready for the file.
+struct Waiting {
+  const Step* step;
+  const void* data;
+  size_t bytes;
+};
+
+constexpr size_t kSmallTensor = 1 << 20;
+
 class GgufModel {
  public:
   GgufModel(Context& context, const GgufExport& job)
@@ -68,6 +77,7 @@ class GgufModel {
     writer.start();
     if (!rope.empty()) writer.write(kRopeFactors, rope.data(), rope.size() * sizeof(float));
     for_each_step([&](Step& step) { write_tensor(writer, step); });
+    write_waiting(writer);
     writer.finish();
     return result_;
   }
@@ -149,12 +159,17 @@ class GgufModel {
     }
   }
 
-  // Calls visit(row, floats) for the rows [begin, end), on all threads.
+  // Calls visit(row, floats) for the rows [begin, end), on all threads; `beside`, where there is
+  // one, meanwhile on one of them.
   template <typename Visit>
-  void for_rows(const Step& step, int64_t begin, int64_t end, Visit visit) {
-    context_.pool().parallel_for(end - begin, 4, [&](int64_t first, int64_t last) {
+  void for_rows(const Step& step, int64_t begin, int64_t end, Visit visit,
+                const std::function<void()>& beside = nullptr) {
+    const int64_t others = beside ? 1 : 0;
+    context_.pool().parallel_for(end - begin + others, 4, [&](int64_t first, int64_t last) {
+      if (others > 0 && first == 0) beside();
       std::vector<float> row(static_cast<size_t>(step.tensor->cols));
-      for (int64_t i = begin + first; i < begin + last; ++i) {
+      for (int64_t i = begin + std::max<int64_t>(0, first - others); i < begin + last - others;
+           ++i) {
         merged_.read_row(context_.kernels(), *step.tensor, i, row.data());
         visit(i, row.data());
       }
@@ -163,7 +178,9 @@ class GgufModel {
 
   void write_tensor(GgufWriter& writer, Step& step) {
     if (step.is_copied()) {
-      writer.write(step.gguf_name, step.tensor->tensor->data, step.tensor->tensor->bytes);
+      waiting_.push_back({&step, step.tensor->tensor->data, step.tensor->tensor->bytes});
+      // Norms and biases wait with the band before them; large tensors would only delay.
+      if (step.tensor->tensor->bytes > kSmallTensor) write_waiting(writer);
       ++result_.copied;
       return;
     }
@@ -171,21 +188,31 @@ class GgufModel {
     const FormatInfo& to = format_info(step.format);
     const int64_t cols = step.tensor->cols, to_bytes = row_bytes(to.format, cols);
     if (step.is_refined) {
+      write_waiting(writer);
       write_refined(writer, step);
       return;
     }
-    // A band of rows at a time bounds memory.
+    // A band of rows at a time bounds memory. It goes to the file while the next one is packed, so
+    // that no thread waits for another's writing.
     const int64_t band = std::max<int64_t>(1, (int64_t{8} << 20) / cols);
-    std::vector<uint8_t> packed;
     for (int64_t begin = 0; begin < step.tensor->rows; begin += band) {
       const int64_t end = std::min(step.tensor->rows, begin + band);
-      packed.resize(static_cast<size_t>((end - begin) * to_bytes));
-      for_rows(step, begin, end, [&](int64_t row, const float* values) {
-        to.pack(values, packed.data() + (row - begin) * to_bytes, cols,
-                step.importance_of_row(row));
-      });
-      writer.write(step.gguf_name, packed.data(), packed.size());
+      next_.resize(static_cast<size_t>((end - begin) * to_bytes));
+      for_rows(
+          step, begin, end,
+          [&](int64_t row, const float* values) {
+            to.pack(values, next_.data() + (row - begin) * to_bytes, cols,
+                    step.importance_of_row(row));
+          },
+          [&] { write_waiting(writer); });
+      std::swap(packed_, next_);
+      waiting_.push_back({&step, packed_.data(), packed_.size()});
     }
+  }
+
+  void write_waiting(GgufWriter& writer) {
+    for (const Waiting& w : waiting_) writer.write(w.step->gguf_name, w.data, w.bytes);
+    waiting_.clear();
   }
 
   // Matrices are rounded in the order of the forward, up to this one.
@@ -306,9 +333,11 @@ class GgufModel {
   std::string architecture_;
   MergedModel merged_;
   std::vector<Step> steps_;
-  std::vector<Step*> to_refine_;  // in the order of the forward
-  size_t refined_ = 0;            // of these
-  LayerView view_;                // what rounding_ was made from
+  std::vector<Step*> to_refine_;        // in the order of the forward
+  size_t refined_ = 0;                  // of these
+  std::vector<Waiting> waiting_;        // to be written next, in this order; of one band at most
+  std::vector<uint8_t> packed_, next_;  // the band that waits and the one after it
+  LayerView view_;                      // what rounding_ was made from
   std::unique_ptr<OutputRounding> rounding_;
   GgufExportResult result_;
 };

@@ -40,12 +40,59 @@ ZY_INLINE void unpack_nibbles(const Block& block, float* __restrict y, const Val
 template <typename Block>
 constexpr int kMaxCode = requires(Block block) { block.qh; } ? 31 : 15;
 
-// Truncates; NaN becomes 0.
-ZY_INLINE uint8_t truncate_to_code(float value, int max_code) {
-  const float top = static_cast<float>(max_code);
-  value = value > 0 ? value : 0;
-  value = value < top ? value : top;
-  return static_cast<uint8_t>(static_cast<int>(value));
+// Elements [j, j + 8) of a block, side by side.
+ZY_INLINE Floats eight_of(const float* x, int j) {
+  Floats eight;
+  std::memcpy(&eight, x + j, sizeof eight);
+  return eight;
+}
+
+// The smallest and the largest of a block and the start; NaNs count for nothing.
+struct Range {
+  float low, high;
+};
+ZY_INLINE Range range_of(const float* x, Range start) {
+  Floats low = start.low + Floats{}, high = start.high + Floats{};
+  for (int j = 0; j < kBlock; j += kLanes) {
+    const Floats eight = eight_of(x, j);
+    low = eight < low ? eight : low;
+    high = eight > high ? eight : high;
+  }
+  for (int k = 0; k < kLanes; ++k) {
+    start.low = std::min(start.low, low[k]);
+    start.high = std::max(start.high, high[k]);
+  }
+  return start;
+}
+
+// The sign of a min of zero shows in the bytes: it is that of the first zero.
+ZY_INLINE float first_zero(const float* x) {
+  while (*x != 0) ++x;
+  return *x;
+}
+
+// The element of largest magnitude, with its sign; the first of equals.
+ZY_INLINE float signed_extreme(const float* x) {
+  const auto [low, high] = range_of(x, {0.0f, 0.0f});
+  if (high != -low) return high > -low ? high : low;
+  if (high == 0) return 0;
+  while (std::fabs(*x) != high) ++x;
+  return *x;
+}
+
+// Codes of value(eight elements), truncated; NaN becomes 0.
+template <typename Value>
+ZY_INLINE void truncate_to_codes(const float* x, int max_code, uint8_t* codes, const Value& value) {
+  const Floats top = static_cast<float>(max_code) + Floats{};
+  int32_t whole[kBlock];
+  for (int j = 0; j < kBlock; j += kLanes) {
+    Floats code = value(eight_of(x, j));
+    code = code > 0.0f ? code : Floats{};
+    code = code < top ? code : top;
+    const Ints eight = __builtin_convertvector(code, Ints);
+    std::memcpy(whole + j, &eight, sizeof eight);
+  }
+  for (int j = 0; j < kBlock; ++j) codes[j] = static_cast<uint8_t>(whole[j]);
 }
 
 // Mean square of a row, from which the importance of an element's neighbours is reckoned.
@@ -68,20 +115,13 @@ ZY_INLINE void pack_symmetric(const float* x, void* target, int64_t n, const flo
   auto* block = static_cast<Block*>(target);
   if (importance == nullptr) {
     for (; n > 0; n -= kBlock, x += kBlock, ++block) {
-      float magnitude = 0, extreme = 0;
-      for (int j = 0; j < kBlock; ++j) {
-        const float size = std::fabs(x[j]);
-        if (magnitude < size) {
-          magnitude = size;
-          extreme = x[j];
-        }
-      }
-      const float d = extreme / -kOffset;
+      const float d = signed_extreme(x) / -kOffset;
       const float inverse = inverse_or_zero(d);
       uint8_t codes[kBlock];
-      for (int j = 0; j < kBlock; ++j) {
-        codes[j] = truncate_to_code(x[j] * inverse + (kOffset + 0.5f), kMaxCode<Block>);
-      }
+      truncate_to_codes(x, kMaxCode<Block>, codes,
+                        [=](const Floats& eight) __attribute__((always_inline)) {
+                          return eight * inverse + (kOffset + 0.5f);
+                        });
       block->d = float_to_half(d);
       store_codes(codes, block);
     }
@@ -109,17 +149,16 @@ ZY_INLINE void pack_affine(const float* x, void* target, int64_t n, const float*
   auto* block = static_cast<Block*>(target);
   if (importance == nullptr) {
     for (; n > 0; n -= kBlock, x += kBlock, ++block) {
-      float low = FLT_MAX, high = -FLT_MAX;
-      for (int j = 0; j < kBlock; ++j) {
-        low = x[j] < low ? x[j] : low;
-        high = x[j] > high ? x[j] : high;
-      }
+      const Range range = range_of(x, {FLT_MAX, -FLT_MAX});
+      const float low = range.low == 0 ? first_zero(x) : range.low;
+      const float high = range.high == 0 ? first_zero(x) : range.high;
       const float d = (high - low) / kMaxCode<Block>;
       const float inverse = inverse_or_zero(d);
       uint8_t codes[kBlock];
-      for (int j = 0; j < kBlock; ++j) {
-        codes[j] = truncate_to_code((x[j] - low) * inverse + 0.5f, kMaxCode<Block>);
-      }
+      truncate_to_codes(x, kMaxCode<Block>, codes,
+                        [=](const Floats& eight) __attribute__((always_inline)) {
+                          return (eight - low) * inverse + 0.5f;
+                        });
       block->d = float_to_half(d);
       block->m = float_to_half(low);
       store_codes(codes, block);
@@ -169,19 +208,18 @@ ZY_INLINE void unpack_affine(const void* source, float* __restrict y, int64_t n)
 }
 
 // Ties away from zero; what no code can hold (NaN, infinities) becomes 0.
-ZY_INLINE int8_t round_to_int8(float value) {
-  value = value >= -127.5f && value <= 127.5f ? value : 0.0f;
-  const int whole = static_cast<int>(value);
-  const float rest = value - static_cast<float>(whole);
-  return static_cast<int8_t>(whole + (rest >= 0.5f ? 1 : 0) - (rest <= -0.5f ? 1 : 0));
+ZY_INLINE Ints round_away(const Floats& value) {
+  const Ints fits = (value >= -127.5f) & (value <= 127.5f);
+  const Floats held = fits ? value : Floats{};
+  const Ints whole = __builtin_convertvector(held, Ints);
+  const Floats rest = held - __builtin_convertvector(whole, Floats);
+  return whole - (rest >= 0.5f) + (rest <= -0.5f);  // true is -1
 }
 
 ZY_INLINE float largest_magnitude(const float* x) {
   Floats largest{};
   for (int j = 0; j < kBlock; j += kLanes) {
-    Floats eight;
-    std::memcpy(&eight, x + j, sizeof eight);
-    const Floats size = absolute(eight);
+    const Floats size = absolute(eight_of(x, j));
     largest = largest > size ? largest : size;
   }
   float magnitude = 0;
@@ -230,7 +268,12 @@ ZY_ROW_FUNCTION void pack_q8_0(const float* x, void* target, int64_t n, const fl
     const float d = largest_magnitude(x) / 127;
     const float inverse = inverse_or_zero(d);
     block->d = float_to_half(d);
-    for (int j = 0; j < kBlock; ++j) block->qs[j] = round_to_int8(x[j] * inverse);
+    int32_t codes[kBlock];
+    for (int j = 0; j < kBlock; j += kLanes) {
+      const Ints eight = round_away(eight_of(x, j) * inverse);
+      std::memcpy(codes + j, &eight, sizeof eight);
+    }
+    for (int j = 0; j < kBlock; ++j) block->qs[j] = static_cast<int8_t>(codes[j]);
   }
 }
 

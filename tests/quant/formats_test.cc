@@ -101,6 +101,61 @@ TEST(Formats, ErrorStaysWithinTheBound) {
   }
 }
 
+// The scale and the min of a plain block as ggml finds them: one element after the other, so that
+// of equal magnitudes, and of the two zeros, the first counts.
+TEST(Formats, PlainBlocksTakeTheFirstOfEquals) {
+  const float values[] = {
+      0.0f, -0.0f, 1.5f, -1.5f, 0.25f, -0.25f, std::numeric_limits<float>::quiet_NaN()};
+  std::mt19937 random(12);
+  for (int trial = 0; trial < 2000; ++trial) {
+    std::vector<float> x(32);
+    // NaN, the last, is rare; the fewer kinds there are, the more often blocks are all zero.
+    const size_t kinds = 2 + random() % (trial % 50 == 0 ? 6 : 5);
+    for (float& value : x) value = values[random() % kinds];
+    float extreme = 0, low = std::numeric_limits<float>::max(), high = -low;
+    for (const float value : x) {
+      if (std::fabs(extreme) < std::fabs(value)) extreme = value;
+      if (value < low) low = value;
+      if (value > high) high = value;
+    }
+    for (const char* name : {"Q4_0", "Q5_0", "Q4_1", "Q5_1"}) {
+      const bool affine = name[3] == '1';
+      const float codes = name[1] == '4' ? 16 : 32;
+      const std::vector<uint8_t> packed = pack(*find_format(name), x);
+      uint16_t d = 0, m = 0;
+      std::memcpy(&d, packed.data(), sizeof d);
+      std::memcpy(&m, packed.data() + sizeof d, sizeof m);
+      EXPECT_EQ(d, float_to_half(affine ? (high - low) / (codes - 1) : extreme / (codes / -2)))
+          << name << " " << trial;
+      if (affine) {
+        EXPECT_EQ(m, float_to_half(low)) << name << " " << trial;
+      }
+    }
+  }
+}
+
+// However many blocks a row has: encoders take several at a time.
+TEST(Formats, BlocksOfARowArePackedAsIfAlone) {
+  std::mt19937 random(13);
+  std::normal_distribution<float> normal;
+  std::vector<float> x(9 * 256);
+  for (float& value : x) value = normal(random);
+  for (const FormatInfo& format : all_formats()) {
+    std::vector<uint8_t> expected;
+    const int elements = format.block == 1 ? 32 : format.block;
+    for (size_t at = 0; at < x.size(); at += static_cast<size_t>(elements)) {
+      const std::vector<float> block(x.begin() + static_cast<std::ptrdiff_t>(at),
+                                     x.begin() + static_cast<std::ptrdiff_t>(at) + elements);
+      const std::vector<uint8_t> packed = pack(format, block);
+      expected.insert(expected.end(), packed.begin(), packed.end());
+      if ((at + static_cast<size_t>(elements)) % 256 != 0) continue;
+      const std::vector<float> row(x.begin(),
+                                   x.begin() + static_cast<std::ptrdiff_t>(at) + elements);
+      ASSERT_EQ(pack(format, row), expected) << format.name << " " << row.size();
+    }
+  }
+}
+
 TEST(Formats, MoreBitsMeanLessError) {
   std::mt19937 random(8);
   std::normal_distribution<float> normal;
