@@ -7,6 +7,9 @@
 
 namespace zhiyin {
 
+// A row's sum of weights is kept in so many lanes.
+inline constexpr int64_t kSumLanes = 16;
+
 // Query rows that share one conversion of a page's keys and values.
 inline constexpr int64_t kAttendRows = 64;
 
@@ -21,7 +24,7 @@ struct AttendScratch {
   float* out;     // [rows][padded_dim]
   float* scores;  // [rows][64]
   float* max;     // [rows]
-  float* sum;     // [rows]
+  float* sums;    // [rows][kSumLanes]
   float* end;
 };
 
@@ -58,7 +61,7 @@ static inline AttendScratch attend_scratch(float* scratch, int64_t head_dim, int
   parts.out = take.floats(block * padded);
   parts.scores = take.floats(block * kKvPageTokens);
   parts.max = take.floats(block);
-  parts.sum = take.floats(block);
+  parts.sums = take.floats(block * kSumLanes);
   parts.end = take.end();
   return parts;
 }
@@ -80,7 +83,7 @@ struct AttendBf16Scratch {
   float* scales;      // [2 * head_dim], of a page's keys or values
   float* out;         // [rows][padded_dim]
   float* max;         // [rows]
-  float* sums;        // [rows][16]
+  float* sums;        // [rows][kSumLanes]
   float* end;
 };
 
@@ -98,7 +101,7 @@ static inline AttendBf16Scratch attend_bf16_scratch(float* scratch, int64_t head
   parts.scales = take.floats(2 * head_dim);
   parts.out = take.floats(rows * padded);
   parts.max = take.floats(rows);
-  parts.sums = take.floats(rows * 16);
+  parts.sums = take.floats(rows * kSumLanes);
   parts.end = take.end();
   return parts;
 }

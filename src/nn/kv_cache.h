@@ -40,7 +40,8 @@ class KvCache {
   void truncate(int sequence, int64_t length);
 
   int64_t max_tokens() const { return max_pages_ * kKvPageTokens; }
-  int64_t bytes() const { return pages_in_use_ * page_bytes_; }
+  // Of the pages that sequences hold.
+  int64_t bytes() const;
 
   // For a forward pass: space for `count` tokens behind the sequence's last, then its keys and
   // values, then advance. Throws kOutOfMemory with the counts when the cache is full.
@@ -52,6 +53,7 @@ class KvCache {
   CachedSequence view(int64_t layer, int sequence) const;
 
  private:
+  class PagePool;
   struct Page;
   struct Sequence {
     int64_t length = 0;
@@ -66,16 +68,14 @@ class KvCache {
   Sequence& at(int sequence);
   const Sequence& at(int sequence) const;
   std::shared_ptr<Page> new_page(int sequence, int64_t wanted);
-  // Of the keys, or the values, of a head in a page.
-  int64_t offset(int64_t layer, bool value, int64_t head) const {
-    return ((layer * 2 + (value ? 1 : 0)) * shape_.kv_heads + head) * head_bytes_;
-  }
+  // Of a head's keys from where a page begins; its values follow them.
+  int64_t offset(int64_t layer, int64_t head) const;
 
   Context& context_;
   KvShape shape_;
   KvType type_;
   int64_t head_bytes_, page_bytes_, max_pages_;
-  int64_t pages_in_use_ = 0;
+  std::unique_ptr<PagePool> pool_;  // outlives the pages
   std::map<int, Sequence> sequences_;
   int next_sequence_ = 0;
 };

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <vector>
 
@@ -42,10 +43,7 @@ class CachedAttention {
 
   void run() {
     make_tasks();
-    ThreadPool& pool = q_.context().pool();
-    pool.parallel_for(static_cast<int64_t>(tasks_.size()), 1, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) run_task(tasks_[static_cast<size_t>(i)]);
-    });
+    run_tasks();
     merge_splits();
   }
 
@@ -94,6 +92,31 @@ class CachedAttention {
       task.partial = next + rows_of(task) * dim_;
       next += rows_of(task) * (dim_ + 2);
     }
+  }
+
+  // A thread takes tasks that follow one another, since each asks for the memory that the next one
+  // reads, and then those that other threads have not come to.
+  void run_tasks() {
+    struct alignas(64) Part {
+      std::atomic<int64_t> next;
+      int64_t end;
+    };
+    ThreadPool& pool = q_.context().pool();
+    const auto count = static_cast<int64_t>(tasks_.size());
+    const int64_t parts = std::min<int64_t>(count, pool.threads());
+    std::vector<Part> all(static_cast<size_t>(parts));
+    for (int64_t p = 0; p < parts; ++p) {
+      all[static_cast<size_t>(p)].next = count * p / parts;
+      all[static_cast<size_t>(p)].end = count * (p + 1) / parts;
+    }
+    pool.parallel_for(parts, 1, [&](int64_t begin, int64_t) {
+      for (int64_t p = begin; p < begin + parts; ++p) {
+        Part& part = all[static_cast<size_t>(p % parts)];
+        for (int64_t i; (i = part.next.fetch_add(1, std::memory_order_relaxed)) < part.end;) {
+          run_task(tasks_[static_cast<size_t>(i)]);
+        }
+      }
+    });
   }
 
   void run_task(const Task& task) {

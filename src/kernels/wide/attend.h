@@ -41,9 +41,10 @@ template <typename L, KvType kType>
 }
 
 // The cursors of product.h over a page: b of a score, [head_dim][64], and of a sum of values,
-// [64][head_dim]. scales are those of kQ8_0 as floats.
+// [64][head_dim]. kBytes are those of an element, scales those of kQ8_0 as floats.
 template <typename L, KvType kType>
 struct KeyCursor {
+  static constexpr int64_t kBytes = sizeof(typename Element<kType>::Type);
   const typename Element<kType>::Type* element;
   int64_t head_dim;
   const float* scales;  // [head_dim / 32][64]
@@ -71,6 +72,7 @@ struct KeyCursor {
 };
 template <typename L, KvType kType>
 struct ValueCursor {
+  static constexpr int64_t kBytes = sizeof(typename Element<kType>::Type);
   const typename Element<kType>::Type* element;
   int64_t head_dim;
   const float* scales;  // [64][head_dim / 32]
@@ -131,11 +133,6 @@ void unpack_values(ValueCursor<L, kType> cursor, int64_t begin, int64_t end, flo
   }
 }
 
-// Asks for memory that is read soon: pages lie apart, so the hardware does not see them coming.
-static inline void prefetch(const uint8_t* p, int64_t bytes) {
-  for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(p + i);
-}
-
 template <typename L>
 void write_kv(const WriteKvArgs& args) {
   if (args.type == KvType::kQ8_0) return ref::write_kv(args);
@@ -171,8 +168,8 @@ typename L::Vec soft_cap(typename L::Vec x, float cap) {
 struct Row {
   float* scores;  // [64]
   float* max;
-  float* sum;
-  float* out;  // [padded]
+  float* sums;  // [16]: the row's sum is that of these
+  float* out;   // [padded]
   int64_t padded;
 };
 
@@ -181,40 +178,41 @@ struct Row {
 template <typename L>
 void weigh(const Row& row, int64_t first, int64_t last, float softcap) {
   using Vec = typename L::Vec;
-  constexpr int kVectors = kKvPageTokens / L::kCount;
+  constexpr int64_t kLanes = L::kCount;
+  constexpr int kVectors = kKvPageTokens / kLanes;
+  const bool masked = first > 0 || last < kKvPageTokens;
   Vec largest = L::set(kMinusInfinity);
   Vec scores[kVectors];
 #pragma GCC unroll 8
   for (int v = 0; v < kVectors; ++v) {
-    Vec score = L::load(row.scores + v * L::kCount, {});
-    if (softcap > 0) score = soft_cap<L>(score, softcap);
-    scores[v] =
-        L::keep_range(first - v * L::kCount, last - v * L::kCount, score, L::set(kMinusInfinity));
+    scores[v] = L::load(row.scores + v * kLanes, {});
+    if (softcap > 0) scores[v] = soft_cap<L>(scores[v], softcap);
+    if (masked) {
+      scores[v] =
+          L::keep_range(first - v * kLanes, last - v * kLanes, scores[v], L::set(kMinusInfinity));
+    }
     largest = L::max(largest, scores[v]);
   }
-  const float old_max = *row.max;
-  const float page_max = L::max_of(largest);
-  const float new_max = page_max > old_max ? page_max : old_max;
+  // After the first pages the maximum seldom grows.
+  if (L::any_above(largest, *row.max)) {
+    const float old_max = *row.max;
+    *row.max = L::max_of(largest);
+    if (old_max != kMinusInfinity) {
+      const Vec shrink = exp<L>(L::set(old_max - *row.max));
+      const auto scale_by = [&](float* x) { L::store(x, {}, L::mul(L::load(x, {}), shrink)); };
+      for (int64_t i = 0; i < kSumLanes; i += kLanes) scale_by(row.sums + i);
+      for (int64_t i = 0; i < row.padded; i += kLanes) scale_by(row.out + i);
+    }
+  }
   // Where no key is seen yet, the maximum is -inf, and -inf - -inf would be NaN.
-  const Vec shift = L::set(new_max == kMinusInfinity ? 0.0f : new_max);
-  Vec sum = L::set(0);
+  const Vec shift = L::set(*row.max == kMinusInfinity ? 0.0f : *row.max);
 #pragma GCC unroll 8
   for (int v = 0; v < kVectors; ++v) {
     const Vec weight = exp<L>(L::sub(scores[v], shift));
-    L::store(row.scores + v * L::kCount, {}, weight);
-    sum = L::add(sum, weight);
+    L::store(row.scores + v * kLanes, {}, weight);
+    float* sum = row.sums + v * kLanes % kSumLanes;
+    L::store(sum, {}, L::add(L::load(sum, {}), weight));
   }
-  if (new_max > old_max) {
-    *row.max = new_max;
-    if (*row.sum > 0) {
-      const Vec shrink = exp<L>(L::set(old_max - new_max));
-      *row.sum *= L::first_of(shrink);
-      for (int64_t i = 0; i < row.padded; i += L::kCount) {
-        L::store(row.out + i, {}, L::mul(L::load(row.out + i, {}), shrink));
-      }
-    }
-  }
-  *row.sum += L::sum_of(sum);
 }
 
 // Up to kAttendRows rows from row `begin` on.
@@ -226,21 +224,24 @@ void attend_rows(const AttendArgs& args, int64_t begin, int64_t rows) {
   const bool split = args.partial != nullptr;
   // Pages that fewer rows see take the same tile: a wider one might not fit the head.
   const bool one_tile = rows <= L::kTileRows && head_dim % one_tile_cols<L>(rows) == 0;
-  const int64_t page_bytes = kv_page_bytes(kType, head_dim);
 
   int64_t firsts[kAttendRows];
   int64_t lasts[kAttendRows];
   int64_t first = INT64_MAX;
   int64_t last = 0;
+  int64_t seen = 0;  // by the last row, in the keys of other splits too
   for (int64_t r = 0; r < rows; ++r) {
     firsts[r] = args.first[begin + r];
     lasts[r] = args.last[begin + r];
+    if (lasts[r] > seen) seen = lasts[r];
     if (split && firsts[r] < args.split_begin) firsts[r] = args.split_begin;
     if (split && lasts[r] > args.split_end) lasts[r] = args.split_end;
     if (firsts[r] < first) first = firsts[r];
     if (lasts[r] > last) last = lasts[r];
     parts.max[r] = kMinusInfinity;
-    parts.sum[r] = 0;
+    for (int64_t i = 0; i < kSumLanes; i += L::kCount) {
+      L::store(parts.sums + r * kSumLanes + i, {}, L::set(0));
+    }
     scale<L>(args.scale, args.q[begin + r], parts.q + r * head_dim, head_dim);
   }
   for (int64_t i = 0; i < rows * padded; i += L::kCount) L::store(parts.out + i, {}, L::set(0));
@@ -262,9 +263,13 @@ void attend_rows(const AttendArgs& args, int64_t begin, int64_t rows) {
 
     const uint8_t* stored_keys = args.pages[page] + args.key_offset;
     const uint8_t* stored_values = args.pages[page] + args.value_offset;
-    const bool more = one_tile && start + kKvPageTokens < last;
+    // Pages lie apart, so the hardware does not see them coming. Where none follows, what is asked
+    // for is there already.
+    const uint8_t* next_keys =
+        start + kKvPageTokens < seen ? args.pages[page + 1] + args.key_offset : stored_values;
+    const uint8_t* next_values =
+        start + kKvPageTokens < seen ? args.pages[page + 1] + args.value_offset : stored_values;
 
-    if (more) prefetch(args.pages[page + 1] + args.key_offset, page_bytes);
     auto keys = cursor_of<L, kType, KeyCursor>(stored_keys, head_dim, parts.scales);
     Product score = {.a = parts.q + r0 * head_dim,
                      .a_stride = head_dim,
@@ -279,7 +284,7 @@ void attend_rows(const AttendArgs& args, int64_t begin, int64_t rows) {
       keys.skip(skipped);
       score.c += skipped;
       score.cols = (t1 - skipped + cols - 1) / cols * cols;
-      product_of_one_tile<L>(score, keys, r1 - r0, rows);
+      product_of_one_tile<L>(score, keys, r1 - r0, rows, next_keys);
     } else {
       unpack_keys<L, kType>(keys, t0, t1, parts.keys);
       product<L>(score, {parts.keys, kKvPageTokens}, r1 - r0);
@@ -287,13 +292,12 @@ void attend_rows(const AttendArgs& args, int64_t begin, int64_t rows) {
     for (int64_t r = r0; r < r1; ++r) {
       weigh<L>({.scores = parts.scores + r * kKvPageTokens,
                 .max = parts.max + r,
-                .sum = parts.sum + r,
+                .sums = parts.sums + r * kSumLanes,
                 .out = parts.out + r * padded,
                 .padded = padded},
                firsts[r] - start, lasts[r] - start, args.softcap);
     }
 
-    if (more) prefetch(args.pages[page + 1] + args.value_offset, page_bytes);
     auto values = cursor_of<L, kType, ValueCursor>(stored_values, head_dim, parts.scales);
     const Product sum = {.a = scores + t0,
                          .a_stride = kKvPageTokens,
@@ -304,7 +308,7 @@ void attend_rows(const AttendArgs& args, int64_t begin, int64_t rows) {
                          .accumulate = true};
     if (one_tile) {
       for (int64_t t = 0; t < t0; ++t) values.next();
-      product_of_one_tile<L>(sum, values, r1 - r0, rows);
+      product_of_one_tile<L>(sum, values, r1 - r0, rows, next_values);
     } else {
       unpack_values<L, kType>(values, t0, t1, parts.values);
       product<L>(sum, {parts.values + t0 * padded, padded}, r1 - r0);
@@ -312,12 +316,17 @@ void attend_rows(const AttendArgs& args, int64_t begin, int64_t rows) {
   }
 
   for (int64_t r = 0; r < rows; ++r) {
+    typename L::Vec sums = L::set(0);
+    for (int64_t i = 0; i < kSumLanes; i += L::kCount) {
+      sums = L::add(sums, L::load(parts.sums + r * kSumLanes + i, {}));
+    }
+    const float sum = L::sum_of(sums);
     float factor = 1.0f;
     if (split) {
       args.partial[2 * (begin + r)] = parts.max[r];
-      args.partial[2 * (begin + r) + 1] = parts.sum[r];
-    } else if (parts.sum[r] > 0) {
-      factor = 1.0f / parts.sum[r];
+      args.partial[2 * (begin + r) + 1] = sum;
+    } else if (sum > 0) {
+      factor = 1.0f / sum;
     }
     scale<L>(factor, parts.out + r * padded, args.out[begin + r], head_dim);
   }

@@ -130,25 +130,49 @@ void product(const Product& p, const DenseCursor<L>& b, int64_t rows) {
   }
 }
 
+// A cursor that with every row of b asks for kStep bytes of what is read next: many requests at
+// once would wait for each other. Into the second level of caches, as the first has little room.
+template <typename Cursor, int64_t kStep>
+struct AskingCursor {
+  Cursor cursor;
+  const uint8_t* ahead;
+
+  auto load(int v) const { return cursor.load(v); }
+  void next() {
+    cursor.next();
+#pragma GCC unroll 4
+    for (int64_t i = 0; i < kStep; i += 64) __builtin_prefetch(ahead + i, 0, 2);
+    ahead += kStep;
+  }
+};
+
 // The same for one tile of rows and cols that are whole tiles, from a cursor that takes time to
 // load: every vector of b is loaded once. The tile is one for up to `tile_rows` rows, of which
-// there are `rows`.
+// there are `rows`. Meanwhile as many bytes from `ahead` on as b has are asked for.
 template <typename L>
 int64_t one_tile_cols(int64_t tile_rows) {
   return (tile_rows <= L::kWideTileRows ? 4 : 2) * L::kCount;
 }
+template <typename L, int kRows, int kVectors, typename Cursor>
+void product_asking(Product p, Cursor b, int64_t rows, const uint8_t* ahead) {
+  constexpr int64_t kCols = kVectors * L::kCount;
+  constexpr int64_t kStep = kCols * Cursor::kBytes;
+  for (; p.cols > 0; p.cols -= kCols) {
+    product_tile_of<L, kRows, kVectors>(p, AskingCursor<Cursor, kStep>{b, ahead}, rows);
+    b.skip(kCols);
+    p.c += kCols;
+    ahead += p.k * kStep;
+  }
+}
 template <typename L, typename Cursor>
-void product_of_one_tile(Product p, Cursor b, int64_t rows, int64_t tile_rows) {
-  const int64_t cols = one_tile_cols<L>(tile_rows);
-  assert(rows <= tile_rows && tile_rows <= L::kTileRows && p.cols % cols == 0);
-  for (; p.cols > 0; p.cols -= cols) {
-    if (tile_rows <= L::kWideTileRows) {
-      product_tile_of<L, L::kWideTileRows, 4>(p, b, rows);
-    } else {
-      product_tile_of<L, L::kTileRows, 2>(p, b, rows);
-    }
-    b.skip(cols);
-    p.c += cols;
+void product_of_one_tile(const Product& p, const Cursor& b, int64_t rows, int64_t tile_rows,
+                         const uint8_t* ahead) {
+  assert(rows <= tile_rows && tile_rows <= L::kTileRows &&
+         p.cols % one_tile_cols<L>(tile_rows) == 0);
+  if (tile_rows <= L::kWideTileRows) {
+    product_asking<L, L::kWideTileRows, 4>(p, b, rows, ahead);
+  } else {
+    product_asking<L, L::kTileRows, 2>(p, b, rows, ahead);
   }
 }
 
