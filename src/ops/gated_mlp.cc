@@ -10,7 +10,7 @@
 namespace zhiyin {
 namespace {
 
-constexpr int64_t kStripCols = 4 * kPanelCols;  // of each of both matrices
+constexpr int64_t kStripCols = kStripPanels / 2 * kPanelCols;  // of each of both matrices
 
 // The block of 32 columns from k on of silu(gate) * up, for up to 32 rows.
 void write_block(const KernelTable& kernels, const float* gate, const float* up, int64_t row,
@@ -26,28 +26,17 @@ void write_block(const KernelTable& kernels, const float* gate, const float* up,
 
 // silu(gate . x) * up . x
 Bf16Rows gated_rows(Context& context, const Bf16Rows& x, const Matrix& gate, const Matrix& up) {
-  const KernelTable& kernels = context.kernels();
   Bf16Rows out(context, x.rows(), gate.rows());
   const PanelSource gate_panels = panels_of(context, gate), up_panels = panels_of(context, up);
+  const PanelSource* const sources[] = {&gate_panels, &up_panels};
   const int64_t strips = (out.cols() + kStripCols - 1) / kStripCols;
   const auto compute = [&](int64_t strip, int64_t begin, int64_t end) {
     const int64_t column = strip * kStripCols, width = std::min(kStripCols, out.cols() - column);
-    const int64_t count = (width + kPanelCols - 1) / kPanelCols;
-    auto* panels = reinterpret_cast<uint16_t*>(
-        scratch(Scratch::kPanels, count * kPanelCols * Bf16Rows::kDepth));
-    float* sums =
-        scratch(Scratch::kSums, round_up(end - begin, kBlockRows) * 2 * count * kPanelCols);
-    for (int64_t k = 0; k < x.cols(); k += Bf16Rows::kDepth) {
-      const int64_t depth = x.depth(k);
-      gate_panels.write(k, depth, column, width, panels);
-      up_panels.write(k, depth, column, width, panels + count * depth * kPanelCols);
-      kernels.gemm_blocks_bf16(
-          {x.blocks(begin, k), panels, depth, end - begin, 2 * count, sums, k > 0});
-    }
-    const int64_t block = kBlockRows * kPanelCols;
+    const float* sums = strip_sums(x, sources, column, width, begin, end, false);
+    const int64_t count = (width + kPanelCols - 1) / kPanelCols, block = kBlockRows * kPanelCols;
     for (int64_t row = begin; row < end; row += kBlockRows, sums += 2 * count * block) {
       for (int64_t p = 0; p < count; ++p) {
-        write_block(kernels, sums + p * block, sums + (count + p) * block, row,
+        write_block(context.kernels(), sums + p * block, sums + (count + p) * block, row,
                     column + p * kPanelCols, out);
       }
     }
@@ -72,11 +61,9 @@ Tensor gated_mlp(const Tensor& x, const Matrix& gate, const Matrix& up, const Ma
         ErrorCode::kFailed, "gated_mlp: input ", x.shape().text(), ", gate ", gate.shape().text(),
         ", up ", up.shape().text(), " and down ", down.shape().text(), " do not fit");
   Tensor copy;
-  const Bf16Rows rounded(context, rows_view(x, copy));
-  const Bf16Rows inside = gated_rows(context, rounded, gate, up);
+  const Bf16Rows inside = gated_rows(context, Bf16Rows(context, rows_view(x, copy)), gate, up);
   Tensor y = Tensor::empty(context, x.shape().with_last(down.rows()));
-  const Bf16Product product{&inside, panels_of(context, down)};
-  multiply_bf16(context, {&product, 1}, down.rows(), y.data(), down.rows(), false);
+  multiply_bf16(inside, panels_of(context, down), down.rows(), y.data(), down.rows(), false);
   return y;
 }
 

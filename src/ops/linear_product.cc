@@ -1,5 +1,7 @@
 #include "ops/linear_product.h"
 
+#include <utility>
+
 #include "ops/elementwise.h"
 
 namespace zhiyin {
@@ -24,8 +26,7 @@ void scale_rows(Tensor& x, float factor) {
 Tensor inner_in_bf16(const LowRank& term, const Bf16Rows& input) {
   Tensor h = rows_of(term.input, term.a.dim(0));
   const Matrix a(term.a);
-  const Bf16Product product{&input, panels_of(h.context(), a)};
-  multiply_bf16(h.context(), {&product, 1}, h.dim(1), h.data(), h.dim(1), false);
+  multiply_bf16(input, panels_of(h.context(), a), h.dim(1), h.data(), h.dim(1), false);
   scale_rows(h, term.scale);
   return h;
 }
@@ -35,8 +36,8 @@ Tensor inner_gradient(const LowRank& term, const Tensor& dy, const Bf16Rows* rou
   Tensor g = rows_of(dy, term.a.dim(0));
   const Matrix b(term.b);
   if (rounded != nullptr) {
-    const Bf16Product product{rounded, transposed_panels_of(g.context(), b)};
-    multiply_bf16(g.context(), {&product, 1}, g.dim(1), g.data(), g.dim(1), false);
+    multiply_bf16(*rounded, transposed_panels_of(g.context(), b), g.dim(1), g.data(), g.dim(1),
+                  false);
   } else {
     multiply_transposed(g.context(), Rows(dy).view, b, g.data(), g.dim(1), false);
   }
@@ -59,9 +60,7 @@ class Products {
     const Bf16Rows& rounded = rows_.emplace_back(context, Rows(x).view);
     add(rounded, transposed ? transposed_panels_of(context, matrix) : panels_of(context, matrix));
   }
-  void run(Tensor& y) const {
-    multiply_bf16(y.context(), all_, y.dim(-1), y.data(), y.dim(-1), false);
-  }
+  void run(Tensor& y) const { multiply_bf16(all_, y.dim(-1), y.data(), y.dim(-1), false); }
 
  private:
   std::vector<Bf16Product> all_;

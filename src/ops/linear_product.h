@@ -1,6 +1,7 @@
 // One layer's product with its low-rank terms, and its way back; what linear_many is made of.
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include "ops/ops.h"

@@ -18,7 +18,6 @@ constexpr int64_t kFewTrainingRows = 3;
 // cache, a block of kTokens x kDepth activations and the panels of a strip in L2. kDepth is a
 // multiple of every format's block.
 constexpr int64_t kDepth = 512, kTokens = 128;
-constexpr int64_t kStripPanels = 8;
 constexpr int64_t kAllRows = int64_t{1} << 40;
 
 // A block of k of all rows of a, times the panels of a strip of output columns.
@@ -96,7 +95,7 @@ bool few_rows(int64_t rows) { return rows <= (training() ? kFewTrainingRows : kF
 
 float* scratch(Scratch slot, int64_t floats) {
   constexpr size_t kLineFloats = 16;
-  thread_local std::vector<float> buffers[4];
+  thread_local std::vector<float> buffers[3];
   std::vector<float>& buffer = buffers[static_cast<size_t>(slot)];
   const size_t size = static_cast<size_t>(floats) + kLineFloats;
   if (buffer.size() < size) buffer.resize(size);
@@ -121,17 +120,11 @@ void multiply(Context& context, const RowsView& x, const Matrix& m, float* y, in
     return;
   }
   if (rounds_to_bf16(context, m)) {
-    const Bf16Rows rounded(context, x);
-    const Bf16Product product{&rounded, panels_of(context, m)};
-    multiply_bf16(context, {&product, 1}, m.rows(), y, y_stride, false);
+    multiply_bf16(Bf16Rows(context, x), panels_of(context, m), m.rows(), y, y_stride, false);
     return;
   }
   const PanelProduct product{context.kernels(), x, y, y_stride};
-  // Several strips a thread, so that threads end together.
-  const int64_t all_panels = (m.rows() + kPanelCols - 1) / kPanelCols;
-  const int64_t strip_cols =
-      kPanelCols *
-      std::clamp<int64_t>(all_panels / (4 * context.pool().threads()), 1, kStripPanels);
+  const int64_t strip_cols = strip_width(context, m.rows());
   const int64_t strips = (m.rows() + strip_cols - 1) / strip_cols;
   for_strips(context, strips, x.rows, kAllRows, [&](int64_t strip, int64_t begin, int64_t end) {
     const int64_t first = strip * strip_cols;
@@ -173,9 +166,8 @@ void read_panels_transposed(const Context& context, const Matrix& m, int64_t n, 
 void multiply_transposed(Context& context, const RowsView& dy, const Matrix& m, float* dx,
                          int64_t dx_stride, bool accumulate) {
   if (rounds_to_bf16(context, m)) {
-    const Bf16Rows rounded(context, dy);
-    const Bf16Product product{&rounded, transposed_panels_of(context, m)};
-    multiply_bf16(context, {&product, 1}, m.cols(), dx, dx_stride, accumulate);
+    multiply_bf16(Bf16Rows(context, dy), transposed_panels_of(context, m), m.cols(), dx, dx_stride,
+                  accumulate);
     return;
   }
   const PanelProduct product{context.kernels(), dy, dx, dx_stride};
@@ -228,9 +220,7 @@ void multiply_outer(Context& context, const RowsView& dy, const RowsView& x, flo
   });
   const RowsView a{transposed.get(), n, tokens, tokens};
   if (bf16) {
-    const Bf16Rows rounded(context, a);
-    const Bf16Product product{&rounded, row_panels_of(context, x)};
-    multiply_bf16(context, {&product, 1}, x.cols, dm, x.cols, accumulate);
+    multiply_bf16(Bf16Rows(context, a), row_panels_of(context, x), x.cols, dm, x.cols, accumulate);
     return;
   }
   const int64_t strips = (x.cols + kPanelCols - 1) / kPanelCols;

@@ -1,5 +1,7 @@
 #include "ops/product_bf16.h"
 
+#include <utility>
+
 #include "ops/product_parts.h"
 
 namespace zhiyin {
@@ -9,7 +11,6 @@ namespace {
 // x kDepth activations and a panel in the L1 cache, the panels of a strip and the sums of
 // kMostBlockedRows rows in L2. kDepth is a multiple of every format's block.
 constexpr int64_t kDepth = Bf16Rows::kDepth;
-constexpr int64_t kStripPanels = 8;
 
 // The packed form to make panels from, or nullptr where the rows are to be read. Where there is one
 // it is what stays in memory; the rows of a mapped file would come back beside it.
@@ -67,17 +68,6 @@ void write_transposed_panels(const Context& context, const Matrix& m, int64_t k,
     kernels.panels_from_rows_transposed(
         {pair, cols, rows, cols, 2, panels + r * kPanelCols, depth * kPanelCols});
   }
-}
-
-int64_t strip_width(Context& context, std::span<const Bf16Product> products, int64_t cols) {
-  // Several strips a thread, so that threads end together.
-  const int64_t panels = (cols + kPanelCols - 1) / kPanelCols;
-  int64_t width =
-      kPanelCols * std::clamp<int64_t>(panels / (4 * context.pool().threads()), 1, kStripPanels);
-  for (const Bf16Product& product : products) {
-    width = round_up(width, product.panels.column_step);
-  }
-  return width;
 }
 
 }  // namespace
@@ -141,33 +131,51 @@ PanelSource row_panels_of(Context& context, const RowsView& x) {
           }};
 }
 
-void multiply_bf16(Context& context, std::span<const Bf16Product> products, int64_t cols, float* y,
-                   int64_t y_stride, bool accumulate) {
-  const KernelTable& kernels = context.kernels();
-  const int64_t strip_cols = strip_width(context, products, cols);
-  const int64_t strips = (cols + strip_cols - 1) / strip_cols;
-  const int64_t rows = products[0].x->rows();
-  for_strips(
-      context, strips, rows, kMostBlockedRows, [&](int64_t strip, int64_t begin, int64_t end) {
-        const int64_t column = strip * strip_cols, width = std::min(strip_cols, cols - column);
-        const int64_t count = (width + kPanelCols - 1) / kPanelCols;
-        auto* panels =
-            reinterpret_cast<uint16_t*>(scratch(Scratch::kPanels, count * kPanelCols * kDepth / 2));
-        float* sums =
-            scratch(Scratch::kSums, round_up(end - begin, kBlockRows) * count * kPanelCols);
-        bool begun = false;
-        for (const Bf16Product& product : products) {
-          for (int64_t k = 0; k < product.x->cols(); k += kDepth) {
-            const int64_t depth = product.x->depth(k);
-            product.panels.write(k, depth, column, width, panels);
-            kernels.gemm_blocks_bf16(
-                {product.x->blocks(begin, k), panels, depth, end - begin, count, sums, begun});
-            begun = true;
-          }
-        }
-        kernels.rows_from_sums(
-            {sums, end - begin, width, y + begin * y_stride + column, y_stride, accumulate});
-      });
+float* strip_sums(const Bf16Rows& x, std::span<const PanelSource* const> sources, int64_t column,
+                  int64_t width, int64_t begin, int64_t end, bool accumulate) {
+  const int64_t count = (width + kPanelCols - 1) / kPanelCols;
+  const auto all = static_cast<int64_t>(sources.size()) * count;
+  auto* panels =
+      reinterpret_cast<uint16_t*>(scratch(Scratch::kPanels, all * kPanelCols * kDepth / 2));
+  float* sums = scratch(Scratch::kSums, round_up(end - begin, kBlockRows) * all * kPanelCols);
+  for (int64_t k = 0; k < x.cols(); k += kDepth) {
+    const int64_t depth = x.depth(k);
+    uint16_t* target = panels;
+    for (const PanelSource* source : sources) {
+      source->write(k, depth, column, width, target);
+      target += count * depth * kPanelCols;
+    }
+    x.context().kernels().gemm_blocks_bf16(
+        {x.blocks(begin, k), panels, depth, end - begin, all, sums, accumulate || k > 0});
+  }
+  return sums;
+}
+
+void multiply_bf16(std::span<const Bf16Product> products, int64_t cols, float* y, int64_t y_stride,
+                   bool accumulate) {
+  Context& context = products[0].x->context();
+  int64_t strip_cols = strip_width(context, cols);
+  for (const Bf16Product& product : products) {
+    strip_cols = round_up(strip_cols, product.panels.column_step);
+  }
+  const int64_t strips = (cols + strip_cols - 1) / strip_cols, rows = products[0].x->rows();
+  const auto compute = [&](int64_t strip, int64_t begin, int64_t end) {
+    const int64_t column = strip * strip_cols, width = std::min(strip_cols, cols - column);
+    const float* sums = nullptr;
+    for (const Bf16Product& product : products) {
+      const PanelSource* const source = &product.panels;
+      sums = strip_sums(*product.x, {&source, 1}, column, width, begin, end, sums != nullptr);
+    }
+    context.kernels().rows_from_sums(
+        {sums, end - begin, width, y + begin * y_stride + column, y_stride, accumulate});
+  };
+  for_strips(context, strips, rows, kMostBlockedRows, compute);
+}
+
+void multiply_bf16(const Bf16Rows& x, PanelSource panels, int64_t cols, float* y, int64_t y_stride,
+                   bool accumulate) {
+  const Bf16Product product{&x, std::move(panels)};
+  multiply_bf16({&product, 1}, cols, y, y_stride, accumulate);
 }
 
 }  // namespace zhiyin

@@ -21,6 +21,7 @@ class Bf16Rows {
   // Of any content yet.
   Bf16Rows(Context& context, int64_t rows, int64_t cols);
 
+  Context& context() const { return storage_.context(); }
   int64_t rows() const { return rows_; }
   int64_t cols() const { return cols_; }
   // How many columns lie together from k (a multiple of kDepth) on, a multiple of 32.
@@ -56,7 +57,15 @@ struct Bf16Product {
 };
 
 // y[t, 0..cols) (+)= the sum of products, all of the same number of rows.
-void multiply_bf16(Context& context, std::span<const Bf16Product> products, int64_t cols, float* y,
-                   int64_t y_stride, bool accumulate);
+void multiply_bf16(std::span<const Bf16Product> products, int64_t cols, float* y, int64_t y_stride,
+                   bool accumulate);
+void multiply_bf16(const Bf16Rows& x, PanelSource panels, int64_t cols, float* y, int64_t y_stride,
+                   bool accumulate);
+
+// Rows [begin, end) of x times columns [column, column + width) of each source, onto what the
+// thread's sums hold (accumulate) or in their place: sums[rows / 32 up][source][width / 32 up]
+// [32][32] in scratch, until the thread's next product. begin is a multiple of 32.
+float* strip_sums(const Bf16Rows& x, std::span<const PanelSource* const> sources, int64_t column,
+                  int64_t width, int64_t begin, int64_t end, bool accumulate);
 
 }  // namespace zhiyin

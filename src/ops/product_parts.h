@@ -12,12 +12,20 @@ inline int64_t round_up(int64_t n, int64_t step) { return (n + step - 1) / step 
 
 // Scratch of a thread, kept between calls, from the start of a cache line on: a vector that lies
 // across two lines costs two loads.
-enum class Scratch : uint8_t { kRows, kPanels, kPairs, kSums };
+enum class Scratch : uint8_t { kRows, kPanels, kSums };
 float* scratch(Scratch slot, int64_t floats);
 
 // Decodes columns [begin, end) of row r.
 void read_row(const Context& context, const Matrix& m, int64_t r, int64_t begin, int64_t end,
               float* target);
+
+// Columns of a product that are computed together: the panels of a strip stay in the second-level
+// cache, and there are several strips a thread, so that threads end together.
+inline constexpr int64_t kStripPanels = 8;
+inline int64_t strip_width(Context& context, int64_t cols) {
+  const int64_t panels = (cols + kPanelCols - 1) / kPanelCols;
+  return kPanelCols * std::clamp<int64_t>(panels / (4 * context.pool().threads()), 1, kStripPanels);
+}
 
 // Calls body(strip, row_begin, row_end) for all strips of output columns, and splits the rows too
 // where there are more than `most_rows` (a multiple of 32) or the strips alone would not occupy the

@@ -10,7 +10,6 @@ KernelTable make_table();
 void quantize_rows(const float* x, int64_t x_stride, int64_t rows, int64_t cols, Q8Rows out);
 void gemm_packed(const PackedGemmArgs& args);
 
-void gemm_panel_bf16(const GemmPanelBf16Args& args);
 void gemm_blocks_bf16(const GemmBlocksBf16Args& args);
 
 // Run a number of rounds of one operation and return how many operations that was (probe.h).

@@ -134,7 +134,6 @@ struct Lanes {
   }
   static Vec swap_pairs(Vec a) { return _mm256_permute_ps(a, 0xb1); }
 
-  static float first_of(Vec a) { return _mm256_cvtss_f32(a); }
   // Over all lanes, in a fixed order.
   static float sum_of(Vec a) {
     const __m128 four = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));

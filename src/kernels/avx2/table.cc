@@ -13,7 +13,6 @@ KernelTable make_table() {
   table.quantize_rows = quantize_rows;
   table.gemm_packed = gemm_packed;
   wide::enter<Lanes>(&table);
-  table.gemm_panel_bf16 = gemm_panel_bf16;
   table.gemm_blocks_bf16 = gemm_blocks_bf16;
   return table;
 }

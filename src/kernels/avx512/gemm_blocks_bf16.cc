@@ -5,6 +5,7 @@
 #include "kernels/avx512/interleave.h"
 #include "kernels/avx512/kernels_avx512.h"
 #include "kernels/avx512/lanes.h"
+#include "kernels/avx512/pair_step.h"
 
 namespace zhiyin::avx512 {
 namespace {
@@ -24,16 +25,9 @@ template <int kRows>
   }
   for (int64_t step = 0; step < depth; step += kPanelCols, blocks += kBlock) {
     for (int i = 0; i < kPanelCols; i += 2) {
-      const auto left = (__m512bh)_mm512_load_si512(panel);
-      const auto right = (__m512bh)_mm512_load_si512(panel + kPanelCols);
-#pragma GCC unroll 16
-      for (int r = 0; r < kRows; ++r) {
-        int32_t pair;
-        __builtin_memcpy(&pair, blocks + r * kPanelCols + i, sizeof pair);
-        const auto x = (__m512bh)_mm512_set1_epi32(pair);
-        sum[r][0] = _mm512_dpbf16_ps(sum[r][0], x, left);
-        sum[r][1] = _mm512_dpbf16_ps(sum[r][1], x, right);
-      }
+      const auto row = [&](int r)
+                           __attribute__((always_inline)) { return blocks + r * kPanelCols + i; };
+      add_pair(panel, row, sum);
       panel += 2 * kPanelCols;
     }
   }

@@ -1,8 +1,8 @@
 #include <cassert>
-#include <cstring>
 
 #include "kernels/avx512/kernels_avx512.h"
 #include "kernels/avx512/lanes.h"
+#include "kernels/avx512/pair_step.h"
 #include "kernels/wide/product.h"
 
 namespace zhiyin::avx512 {
@@ -21,16 +21,10 @@ template <int kRows>
   for (int g = 0; g < kGroups; ++g) a[g] = first_row + 3 * g * args.a_stride;
   const uint16_t* panel = args.panel;
   for (int64_t i = 0; i < args.k; i += 2) {
-    const auto left = (__m512bh)_mm512_loadu_si512(panel);
-    const auto right = (__m512bh)_mm512_loadu_si512(panel + kPanelCols);
-#pragma GCC unroll 16
-    for (int r = 0; r < kRows; ++r) {
-      int32_t pair;
-      std::memcpy(&pair, a[r / 3] + r % 3 * args.a_stride + i, sizeof pair);
-      const auto x = (__m512bh)_mm512_set1_epi32(pair);
-      sum[r][0] = _mm512_dpbf16_ps(sum[r][0], x, left);
-      sum[r][1] = _mm512_dpbf16_ps(sum[r][1], x, right);
-    }
+    const auto row = [&](int r) __attribute__((always_inline)) {
+      return a[r / 3] + r % 3 * args.a_stride + i;
+    };
+    add_pair(panel, row, sum);
     panel += 2 * kPanelCols;
   }
 #pragma GCC unroll 16

@@ -112,7 +112,6 @@ struct Lanes {
   }
   static Vec swap_pairs(Vec a) { return _mm512_permute_ps(a, 0xb1); }
 
-  static float first_of(Vec a) { return _mm512_cvtss_f32(a); }
   // Over all lanes, in a fixed order.
   static float sum_of(Vec a) {
     const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));

@@ -1,5 +1,3 @@
-#include <cassert>
-
 #include "kernels/avx2/kernels_avx2.h"
 #include "kernels/avx2/lanes.h"
 #include "kernels/wide/product.h"
@@ -8,7 +6,6 @@ namespace zhiyin::avx2 {
 namespace {
 
 constexpr int64_t kDepth = 128;  // of k at a time: the panel's part as f32 takes 16 KiB
-constexpr int64_t kRows = 48;    // whose part takes 24 KiB
 
 // panel[k / 2][32][2] to wide[k][32].
 void widen_panel(const uint16_t* panel, int64_t k, float* wide) {
@@ -27,34 +24,6 @@ void widen_panel(const uint16_t* panel, int64_t k, float* wide) {
 }  // namespace
 
 // Through f32, which AVX2 has products for; bfloat16 values fit it exactly.
-void gemm_panel_bf16(const GemmPanelBf16Args& args) {
-  assert(args.k % 2 == 0);
-  float panel[kDepth * kPanelCols];
-  float a[kRows * kDepth];
-  for (int64_t i = 0; i < args.k || i == 0; i += kDepth) {
-    const int64_t depth = args.k - i < kDepth ? args.k - i : kDepth;
-    widen_panel(args.panel + i * kPanelCols, depth, panel);
-    for (int64_t t = 0; t < args.tokens; t += kRows) {
-      const int64_t rows = args.tokens - t < kRows ? args.tokens - t : kRows;
-      for (int64_t r = 0; r < rows; ++r) {
-        const uint16_t* source = args.a + (t + r) * args.a_stride + i;
-        wide::for_lanes<Lanes>(depth, [&](int64_t j, auto part) {
-          Lanes::store(a + r * kDepth + j, part, Lanes::load_bf16(source + j, part));
-        });
-      }
-      wide::product_cols<Lanes, Lanes::kTileRows, 2>({.a = a,
-                                                      .a_stride = kDepth,
-                                                      .k = depth,
-                                                      .c = args.c + t * args.c_stride,
-                                                      .c_stride = args.c_stride,
-                                                      .cols = args.cols,
-                                                      .accumulate = args.accumulate || i > 0},
-                                                     wide::DenseCursor<Lanes>{panel, kPanelCols},
-                                                     rows);
-    }
-  }
-}
-
 void gemm_blocks_bf16(const GemmBlocksBf16Args& args) {
   float panel[kDepth * kPanelCols];
   float a[kBlockRows * kDepth];
