@@ -4,17 +4,13 @@
 //
 //   bench_attend [--isa NAME] [--threads N] [--type f32|f16|q8_0] [--head N] [--rows N]
 //   [--tokens N] [--split N] [--small-pages 1] [--stretch N]
-#include <sys/mman.h>
-
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <vector>
 
 #include "base/error.h"
@@ -22,6 +18,7 @@
 #include "kernels/kernels.h"
 #include "kernels/kv_page.h"
 #include "kernels/probe.h"
+#include "measure.h"
 
 namespace zhiyin {
 namespace {
@@ -72,22 +69,6 @@ Options parse(int argc, char** argv) {
   return options;
 }
 
-// The median of the seconds until work(0) ... work(threads - 1), run at once, have all ended.
-double seconds(int threads, const std::function<void(int)>& work) {
-  std::vector<double> times;
-  for (int i = 0; i < 15; ++i) {
-    const auto begin = std::chrono::steady_clock::now();
-    std::vector<std::thread> others;
-    for (int thread = 1; thread < threads; ++thread) others.emplace_back(work, thread);
-    work(0);
-    for (std::thread& other : others) other.join();
-    times.push_back(
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
-  }
-  std::sort(times.begin(), times.end());
-  return times[times.size() / 2];
-}
-
 void measure(const Options& options, KvType type) {
   const KernelTable& table = *options.table;
   const int64_t head_dim = options.head_dim, rows = options.rows, tokens = options.tokens;
@@ -97,12 +78,8 @@ void measure(const Options& options, KvType type) {
   const int64_t pages_a_region = std::clamp<int64_t>(options.stretch * 1024 / piece, 1, page_count);
   const int64_t stride = pages_a_region * piece;
   const int64_t regions = (page_count + pages_a_region - 1) / pages_a_region;
-  constexpr int64_t kLargePage = 2 << 20;
-  const auto bytes =
-      static_cast<size_t>((regions * pieces * stride + kLargePage - 1) / kLargePage * kLargePage);
-  auto* cache = static_cast<uint8_t*>(std::aligned_alloc(kLargePage, bytes));
-  check(cache != nullptr, ErrorCode::kOutOfMemory, "no memory for the cache");
-  madvise(cache, bytes, options.small_pages ? MADV_NOHUGEPAGE : MADV_HUGEPAGE);
+  const int64_t bytes = regions * pieces * stride;
+  uint8_t* cache = bench::allocate(bytes, !options.small_pages);
 
   Random random(1);
   std::vector<float> values(static_cast<size_t>(std::max(rows, int64_t{2}) * head_dim));
@@ -121,7 +98,7 @@ void measure(const Options& options, KvType type) {
   }
 
   // Long enough that starting the threads does not count.
-  const int64_t rounds = std::max<int64_t>(1, (int64_t{256} << 20) / static_cast<int64_t>(bytes));
+  const int64_t rounds = std::max<int64_t>(1, (int64_t{256} << 20) / bytes);
   const auto work = [&](int thread) {
     std::vector<float> scratch(static_cast<size_t>(attend_scratch_floats(rows, head_dim)));
     std::vector<float> out(static_cast<size_t>(rows * head_dim)), partial(2 * out.size());
@@ -157,9 +134,12 @@ void measure(const Options& options, KvType type) {
       }
     }
   };
-  const double time = seconds(options.threads, work) / static_cast<double>(rounds);
-  const size_t share = bytes / static_cast<size_t>(options.threads);
-  const double read_time = seconds(options.threads, [&](int thread) {
+  const auto median_time = [&](const std::function<void(int)>& run) {
+    return bench::median(bench::seconds(options.threads, 15, run));
+  };
+  const double time = median_time(work) / static_cast<double>(rounds);
+  const auto share = static_cast<size_t>(bytes / options.threads);
+  const double read_time = median_time([&](int thread) {
     volatile uint64_t sink = probe_read(cache + static_cast<size_t>(thread) * share, share);
     static_cast<void>(sink);
   });
@@ -186,10 +166,5 @@ int run(int argc, char** argv) {
 }  // namespace zhiyin
 
 int main(int argc, char** argv) {
-  try {
-    return zhiyin::run(argc, argv);
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "bench_attend: %s\n", error.what());
-    return 1;
-  }
+  return zhiyin::bench::guarded("bench_attend", [&] { return zhiyin::run(argc, argv); });
 }

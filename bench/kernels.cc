@@ -7,11 +7,14 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
+#include <memory>
 #include <vector>
 
 #include "base/random.h"
 #include "kernels/kv_page.h"
 #include "kernels/probe.h"
+#include "measure.h"
 #include "quant/formats.h"
 
 namespace zhiyin {
@@ -82,6 +85,19 @@ void bench_products(const KernelTable& table, double f32_peak, double bf16_peak)
       report_share(name, operations, time([&] { table.gemm_panel_bf16(bf16); }), bf16_peak);
     }
   }
+  // As prompts have it: all rows of a block of k times a strip.
+  constexpr int64_t kRows = 512, kDepth = 256, kPanels = 8;
+  const std::unique_ptr<uint8_t, decltype(&std::free)> memory(
+      bench::allocate(2 * kDepth * (kRows + kPanels * kPanelCols) +
+                      4 * kRows * kPanels * kPanelCols),
+      std::free);
+  auto* sums = reinterpret_cast<float*>(memory.get());
+  auto* blocks = reinterpret_cast<uint16_t*>(sums + kRows * kPanels * kPanelCols);
+  const GemmBlocksBf16Args blocked = {blocks, blocks + kDepth * kRows, kDepth, kRows, kPanels, sums,
+                                      true};
+  report_share("gemm_blocks_bf16 depth 256, 512 rows, 8 panels",
+               2.0 * static_cast<double>(kRows * kDepth * kPanels * kPanelCols),
+               time([&] { table.gemm_blocks_bf16(blocked); }), bf16_peak);
   const int64_t k = 896;
   const auto rows = random_floats(k * kPanelCols);
   std::vector<float> panel(rows.size());

@@ -4,23 +4,19 @@
 //
 //   packed_gemm [--isa NAME] [--threads N] [--cols N] [--tokens N]... [--format NAME]... [--mb N]
 //   [--fine 1] [--best 1]
-#include <sys/mman.h>
-
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
-#include <new>
 #include <random>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "base/error.h"
 #include "kernels/kernels.h"
 #include "kernels/probe.h"
+#include "measure.h"
 #include "quant/formats.h"
 
 namespace zhiyin {
@@ -78,29 +74,8 @@ Options parse(int argc, char** argv) {
 
 // Seconds until work(0) ... work(threads - 1), run at once, have all ended.
 double seconds(const Options& options, int repeats, const std::function<void(int)>& work) {
-  std::vector<double> times;
-  for (int i = 0; i < repeats; ++i) {
-    const auto begin = std::chrono::steady_clock::now();
-    std::vector<std::thread> others;
-    for (int thread = 1; thread < options.threads; ++thread) others.emplace_back(work, thread);
-    work(0);
-    for (std::thread& other : others) other.join();
-    times.push_back(
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
-  }
-  std::sort(times.begin(), times.end());
-  return options.best ? times.front() : times[times.size() / 2];
-}
-
-// Zeroed memory in large pages, as the engine has its packed weights.
-uint8_t* allocate(int64_t bytes) {
-  constexpr int64_t kPage = 2 << 20;
-  const auto size = static_cast<size_t>((bytes + kPage - 1) / kPage * kPage);
-  auto* data = static_cast<uint8_t*>(std::aligned_alloc(kPage, size));
-  if (data == nullptr) throw std::bad_alloc();
-  madvise(data, size, MADV_HUGEPAGE);
-  std::memset(data, 0, size);
-  return data;
+  const std::vector<double> times = bench::seconds(options.threads, repeats, work);
+  return options.best ? *std::min_element(times.begin(), times.end()) : bench::median(times);
 }
 
 struct Limits {
@@ -187,7 +162,7 @@ void measure(const Options& options, const Limits& limits, Format format, int64_
 int run(int argc, char** argv) {
   const Options options = parse(argc, argv);
   const int64_t bytes = (options.megabytes << 20) + (8 << 20);
-  uint8_t* data = allocate(bytes);
+  uint8_t* data = bench::allocate(bytes);
   const Limits limits = probe_limits(options, data, options.megabytes << 20);
   std::printf("%s, %d threads: %.1f GB/s, %.0f Gop/s of 8 bits\n", options.table->name,
               options.threads, limits.bytes / 1e9, limits.int8 / 1e9);
@@ -202,10 +177,5 @@ int run(int argc, char** argv) {
 }  // namespace zhiyin
 
 int main(int argc, char** argv) {
-  try {
-    return zhiyin::run(argc, argv);
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "packed_gemm: %s\n", error.what());
-    return 1;
-  }
+  return zhiyin::bench::guarded("packed_gemm", [&] { return zhiyin::run(argc, argv); });
 }

@@ -5,26 +5,16 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "base/file.h"
+#include "measure.h"
 #include "text/chat_template/chat_rendering.h"
 
 namespace zhiyin {
 namespace {
-
-// Of this process: a busy machine does not count, and there is only one thread.
-double now_ms() {
-  return static_cast<double>(std::clock()) * 1e3 / static_cast<double>(CLOCKS_PER_SEC);
-}
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
 
 // Question and answer in turn after a system message, about 40 words each, Chinese among them.
 Conversation make_chat(int messages) {
@@ -49,16 +39,16 @@ int run(const std::string& path, int messages, int repeat) {
   std::vector<double> parse_ms, render_ms;
   size_t bytes = 0;
   for (int i = 0; i < repeat; ++i) {
-    const double start = now_ms();
+    const double start = bench::processor_ms();
     const ChatTemplate chat_template(source);
-    const double parsed = now_ms();
+    const double parsed = bench::processor_ms();
     bytes = render_chat(chat_template, chat, variables, true).size();
-    const double end = now_ms();
+    const double end = bench::processor_ms();
     parse_ms.push_back(parsed - start);
     render_ms.push_back(end - parsed);
   }
   std::printf("%d messages -> %zu bytes: render %.3f ms, parse %.3f ms\n", messages, bytes,
-              median(render_ms), median(parse_ms));
+              bench::median(render_ms), bench::median(parse_ms));
   return 0;
 }
 
@@ -70,11 +60,8 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: %s TEMPLATE.json [MESSAGES [REPEAT]]\n", argv[0]);
     return 2;
   }
-  try {
+  return zhiyin::bench::guarded(argv[0], [&] {
     return zhiyin::run(argv[1], argc > 2 ? std::max(1, std::atoi(argv[2])) : 100,
                        argc > 3 ? std::max(1, std::atoi(argv[3])) : 200);
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "%s\n", error.what());
-    return 1;
-  }
+  });
 }
