@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <memory>
 
-#include "kernels/amx/gemm_panel_bf16.h"
+#include "kernels/amx/gemm_blocks_bf16.h"
 #include "kernels/emulated_tiles.h"
 #include "kernels/every_table.h"
 #include "quant/formats.h"

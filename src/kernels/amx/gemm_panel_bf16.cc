@@ -9,9 +9,4 @@ void gemm_panel_bf16(const GemmPanelBf16Args& args) {
   gemm_panel_bf16_in_tiles<HardwareTiles>(args);
 }
 
-void gemm_blocks_bf16(const GemmBlocksBf16Args& args) {
-  HardwareTiles tiles;
-  multiply_blocks(tiles, args);
-}
-
 }  // namespace zhiyin::amx

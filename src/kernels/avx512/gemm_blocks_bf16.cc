@@ -2,7 +2,6 @@
 
 #include <cassert>
 
-#include "kernels/avx512/interleave.h"
 #include "kernels/avx512/kernels_avx512.h"
 #include "kernels/avx512/lanes.h"
 #include "kernels/avx512/pair_step.h"
@@ -54,40 +53,6 @@ void gemm_blocks_bf16(const GemmBlocksBf16Args& args) {
       if (args.rows - row <= 22) continue;
       tile<10>(blocks + 22 * kPanelCols, panel, args.depth, sums + 22 * kPanelCols,
                args.accumulate);
-    }
-  }
-}
-
-// Subnormal numbers become zero here, as in the product itself.
-void blocks_from_rows_bf16(const BlocksFromRowsArgs& args) {
-  for (int64_t r = 0; r < kBlockRows; ++r) {
-    const float* x = args.x + r * args.x_stride;
-    uint16_t* target = args.blocks + r * kPanelCols;
-    for (int64_t i = 0; i < args.cols; i += kPanelCols, target += kBlock) {
-      __m512bh both = (__m512bh)_mm512_setzero_si512();
-      if (r < args.rows) {
-        const Lanes::Some low(args.cols - i), high(args.cols - i - Lanes::kCount);
-        both =
-            _mm512_cvtne2ps_pbh(Lanes::load(x + i + Lanes::kCount, high), Lanes::load(x + i, low));
-      }
-      _mm512_store_si512(target, (__m512i)both);
-    }
-  }
-}
-
-void panels_from_rows_transposed(const PanelsFromRowsTransposedArgs& args) {
-  // Pair after pair of rows, each from its beginning to its end: as memory is read fastest.
-  for (int64_t r = 0; r < args.depth; r += 2) {
-    const float* first = args.x + r * args.x_stride;
-    uint16_t* target = args.panels + r * kPanelCols;
-    for (int64_t c = 0; c < args.cols; c += kPanelCols, target += args.panel_stride) {
-      for (int64_t i = 0; i < kPanelCols; i += Lanes::kCount) {
-        const Lanes::Some part(args.cols - c - i);
-        const __m512 a = r < args.rows ? Lanes::load(first + c + i, part) : _mm512_setzero_ps();
-        const __m512 b = r + 1 < args.rows ? Lanes::load(first + args.x_stride + c + i, part)
-                                           : _mm512_setzero_ps();
-        _mm512_storeu_si512(target + 2 * i, interleave(a, b));
-      }
     }
   }
 }
