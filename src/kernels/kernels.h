@@ -76,7 +76,6 @@ struct GemmPanelF32Args {
   int64_t c_stride;
   int cols;  // 1..32
   bool accumulate;
-  int64_t panel_stride = kPanelCols;  // of the rows of a panel in f32
 };
 struct GemmPanelBf16Args {
   const uint16_t* a;

@@ -223,26 +223,18 @@ void multiply_outer(Context& context, const RowsView& dy, const RowsView& x, flo
     multiply_bf16(Bf16Rows(context, a), row_panels_of(context, x), x.cols, dm, x.cols, accumulate);
     return;
   }
+  const PanelProduct product{context.kernels(), a, dm, x.cols};
   const int64_t strips = (x.cols + kPanelCols - 1) / kPanelCols;
   for_strips(context, strips, n, kAllRows, [&](int64_t strip, int64_t begin, int64_t end) {
     const int64_t first = strip * kPanelCols;
     const int cols = static_cast<int>(std::min<int64_t>(kPanelCols, x.cols - first));
-    // The rows of x are those of a panel where it is full.
-    const float* panel = x.data + first;
-    int64_t panel_stride = x.stride;
-    if (cols < kPanelCols) {
-      float* padded = scratch(Scratch::kPanels, tokens * kPanelCols);
-      for (int64_t t = 0; t < tokens; ++t) {
-        float* row = padded + t * kPanelCols;
-        std::copy_n(x.data + t * x.stride + first, cols, row);
-        std::fill(row + cols, row + kPanelCols, 0.0f);
-      }
-      panel = padded;
-      panel_stride = kPanelCols;
+    float* panel = scratch(Scratch::kPanels, tokens * kPanelCols);
+    for (int64_t t = 0; t < tokens; ++t) {
+      float* row = panel + t * kPanelCols;
+      std::copy_n(x.data + t * x.stride + first, cols, row);
+      std::fill(row + cols, row + kPanelCols, 0.0f);
     }
-    context.kernels().gemm_panel_f32({a.data + begin * a.stride, a.stride, panel, tokens,
-                                      end - begin, dm + begin * x.cols + first, x.cols, cols,
-                                      accumulate, panel_stride});
+    product.run(panel, tokens, 0, first, cols, begin, end, accumulate);
   });
 }
 

@@ -17,7 +17,7 @@ void gemm_panel_f32(const GemmPanelF32Args& args) {
     const float* a = args.a + t * args.a_stride;
     float sum[kPanelCols] = {};
     for (int64_t k = 0; k < args.k; ++k) {
-      const float* row = args.panel + k * args.panel_stride;
+      const float* row = args.panel + k * kPanelCols;
       for (int j = 0; j < kPanelCols; ++j) sum[j] += a[k] * row[j];
     }
     store(sum, args.cols, args.accumulate, args.c + t * args.c_stride);

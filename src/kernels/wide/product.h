@@ -187,7 +187,7 @@ void gemm_panel_f32(const GemmPanelF32Args& args) {
       .cols = args.cols,
       .accumulate = args.accumulate,
   };
-  product_cols<L, L::kTileRows, 2>(p, DenseCursor<L>{args.panel, args.panel_stride}, args.tokens);
+  product_cols<L, L::kTileRows, 2>(p, DenseCursor<L>{args.panel, kPanelCols}, args.tokens);
 }
 
 template <typename L>
