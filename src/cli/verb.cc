@@ -16,6 +16,7 @@ namespace zhiyin::cli {
 namespace {
 
 std::atomic<void (*)()> interrupt_action{nullptr};
+std::atomic<pid_t> interrupting_process{0};  // 0: nobody yet, or a terminal
 std::atomic<Model*> cancelled_model{nullptr};
 
 void end_program() {
@@ -23,10 +24,13 @@ void end_program() {
   _exit(130);
 }
 
-void on_interrupt(int) {
+void on_interrupt(int, siginfo_t* info, void*) {
+  const pid_t sender = info->si_code == SI_USER ? info->si_pid : 0;
   if (void (*action)() = interrupt_action.exchange(nullptr)) {
+    interrupting_process.store(sender);
     action();
-  } else {
+  } else if (sender == 0 || sender != interrupting_process.load()) {
+    // timeout(1) signals the program and then the group that it belongs to: that is one request.
     end_program();
   }
 }
@@ -95,9 +99,11 @@ void add_model_flags(CLI::App& verb, std::string& model, OpenOptions& open) {
 
 void with_interrupt(void (*interrupt)(), const std::function<void()>& work) {
   struct sigaction action{};
-  action.sa_handler = on_interrupt;
+  action.sa_flags = SA_SIGINFO;
+  action.sa_sigaction = on_interrupt;
   // A closed terminal and a polite kill are asked to stop as well, rather than to lose the work.
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaction(signal, &action, nullptr);
+  interrupting_process.store(0);
   interrupt_action.store(interrupt);
   try {
     work();

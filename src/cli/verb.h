@@ -34,7 +34,8 @@ CLI::App* add_verb(CLI::App& program, const std::string& name, const std::string
 void add_model_flags(CLI::App& verb, std::string& model, OpenOptions& open);
 
 // What Ctrl-C, SIGTERM and a closed terminal do while `work` runs: `interrupt` the first time (it
-// must be async-signal-safe), the end of the program the second time.
+// must be async-signal-safe), the end of the program the second time, unless the process that sent
+// the first signal sent it again.
 void with_interrupt(void (*interrupt)(), const std::function<void()>& work);
 // The same for a call on a model: its cancel().
 void with_cancel(Model& model, const std::function<void()>& work);

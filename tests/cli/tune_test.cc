@@ -119,8 +119,11 @@ TEST(Tune, MistakesAreOneLineAndACode) {
 
 TEST(Tune, APoliteKillLeavesACheckpointAndSaysSo) {
   const Project project(64);
-  const std::string arguments = "num_train_epochs=1000";
-  const Outcome outcome = project.tune(arguments, "timeout -s TERM --preserve-status 2.5");
+  const std::string arguments = "num_train_epochs=1000 logging_steps=1";
+  // Killed once an update is logged; twice by the same process, which timeout(1) does too.
+  const Outcome outcome = project.tune(
+      arguments, "sh -c '\"$@\" & until [ -s " + project.output("run/trainer_log.jsonl") +
+                     " ]; do sleep 0.05; done; kill $!; sleep 0.01; kill $!; wait $!' sh");
   EXPECT_EQ(outcome.code, 1);
   EXPECT_THAT(outcome.error, HasSubstr("resume_from_checkpoint=true goes on from there"));
   const Outcome plan = project.tune(arguments + " --dry-run");
