@@ -114,8 +114,8 @@ class Model {
                       const std::string& logits_path,
                       const std::function<void(int64_t done, int64_t total)>& on_progress);
 
-  // Where the packed weights came from: "packed" now, "mapped" or "copied" from the cache; empty
-  // before load() and where there are none.
+  // Where the packed weights came from: "packed" now, "mapped" from the cache, or "moved" from
+  // there to pages of 2 MB in the background; empty before load() and where there are none.
   std::string packed_origin() const;
   // Waits until the packed weights are in the cache, which a thread of low priority writes; so does
   // the destructor. cancel() gives it up.

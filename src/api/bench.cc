@@ -185,6 +185,7 @@ BenchResult bench(const std::string& path_or_name, const OpenOptions& open,
   result.packed_origin = model.packed_origin();
   model.finish_cache(nullptr);  // or its writer would be measured as well
   Model::Impl& impl = model.impl();
+  if (impl.packed_cache != nullptr) impl.packed_cache->settle();
   const CausalLm& lm = impl.need_causal_lm();
   result.threads = impl.context->pool().threads();
   result.isa = impl.context->kernels().name;

@@ -21,6 +21,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kEnding = ".packed";
+// With 0 a prompt takes twice as long meanwhile, with 19 moving takes longer than many an answer.
+constexpr int kMoverNice = 10;
 
 // Two models opened from one file in one process must not write the same temporary file.
 class WritingNow {
@@ -109,7 +111,11 @@ int64_t clear_packed_cache(const std::string& folder) {
   return sum_of(entries);
 }
 
-PackedCache::~PackedCache() { finish(nullptr); }
+PackedCache::~PackedCache() {
+  stop_moving_ = true;
+  settle();
+  finish(nullptr);
+}
 
 void PackedCache::note(const std::string& text) const {
   if (options_.on_note) options_.on_note(text);
@@ -131,9 +137,15 @@ bool PackedCache::take_from(const std::string& path, uint64_t key,
                             const std::vector<Weight>& weights) {
   if (!file_exists(path)) return false;
   try {
-    const auto place = read_packed_file(context_, path, key, weights);
-    if (!place) return false;
-    origin_ = *place == PackedPlace::kMapped ? "mapped" : "copied";
+    const auto reading = read_packed_file(context_, path, key, weights);
+    if (!reading) return false;
+    origin_ = "mapped";
+    const auto bytes = static_cast<int64_t>(reading->file.size());
+    const auto small = bytes - static_cast<int64_t>(reading->bytes_on_large_pages);
+    if (small > bytes / 4 && PackedMemory::has_large_pages() && available_memory() > bytes) {
+      origin_ = "moved";
+      move_to_large_pages(reading->file);
+    }
   } catch (const Error& e) {
     if (e.code() == ErrorCode::kNotFound) return false;  // another process made room
     if (e.code() != ErrorCode::kFailed) throw;
@@ -144,6 +156,19 @@ bool PackedCache::take_from(const std::string& path, uint64_t key,
   std::error_code ignored;
   fs::last_write_time(path, fs::file_time_type::clock::now(), ignored);
   return true;
+}
+
+// Decoding reads all weights for every token, on pages of 4 KB a tenth slower, but moving them
+// takes longer than a short answer: they are moved while the first tokens are on their way.
+void PackedCache::move_to_large_pages(const MmapFile& file) {
+  mover_ = std::thread([this, file] {
+    setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kMoverNice);  // of this thread alone
+    file.move_to_large_pages([this](size_t) { return !stop_moving_; });
+  });
+}
+
+void PackedCache::settle() {
+  if (mover_.joinable()) mover_.join();
 }
 
 bool PackedCache::make_room(const std::string& path, int64_t bytes) const {

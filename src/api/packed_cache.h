@@ -28,17 +28,21 @@ class PackedCache {
   // by a thread of low priority; the weights must stay as they are until it is done.
   void prepare(const std::vector<Weight>& weights);
 
-  // "packed" in this process; "mapped" or "copied" from the cache. Empty before prepare().
+  // "packed" in this process; "mapped" from the cache, or "moved" from there to pages of 2 MB, in
+  // the background. Empty before prepare().
   const std::string& origin() const { return origin_; }
 
   // Waits until all is written, or gives that up when the context is cancelled. on_progress is
   // called several times a second with work done and in all.
   void finish(const std::function<void(int64_t done, int64_t total)>& on_progress);
+  // Waits until the weights lie where they stay.
+  void settle();
 
  private:
   bool take_from(const std::string& path, uint64_t key, const std::vector<Weight>& weights);
   // Whether the folder has, or could be given, room for so many bytes.
   bool make_room(const std::string& path, int64_t bytes) const;
+  void move_to_large_pages(const MmapFile& file);
   void keep(const std::string& path, uint64_t key, std::vector<Weight> weights);
   void note(const std::string& text) const;
 
@@ -51,6 +55,8 @@ class PackedCache {
   std::atomic<int64_t> done_{0};
   int64_t total_ = 0;
   std::atomic<bool> stop_{false}, written_{true};
+  std::thread mover_;
+  std::atomic<bool> stop_moving_{false};
   std::string failure_;  // of the writer, read when it has ended
 };
 

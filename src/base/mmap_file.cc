@@ -17,8 +17,29 @@
 namespace zhiyin {
 namespace {
 
+constexpr size_t kLargePage = size_t{2} << 20;
+
 int64_t nanoseconds(const timespec& time) {
   return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
+size_t to_large_page(size_t address) {
+  return (address + kLargePage - 1) / kLargePage * kLargePage;
+}
+
+// Memory that begins at a page of 2 MB; nullptr where there is none.
+uint8_t* map_large_pages(size_t size) {
+  const size_t reserved = size + kLargePage;  // the room to align in
+  void* const room =
+      mmap(nullptr, reserved, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (room == MAP_FAILED) return nullptr;
+  auto* const begin = static_cast<uint8_t*>(room);
+  const size_t before =
+      to_large_page(reinterpret_cast<size_t>(room)) - reinterpret_cast<size_t>(room);
+  if (before > 0) munmap(begin, before);
+  if (before < kLargePage) munmap(begin + before + size, kLargePage - before);
+  madvise(begin + before, size, MADV_HUGEPAGE);  // a wish; without it the pages are small
+  return begin + before;
 }
 
 // Bytes of the mapping at `data` that lie on pages of 2 MB, as /proc/self/smaps tells.
@@ -72,7 +93,7 @@ void MmapFile::release(size_t offset, size_t size) const {
   const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   const size_t begin = (offset + page - 1) / page * page;
   const size_t end = (offset + size) / page * page;
-  if (end <= begin || end > mapping_->size) return;
+  if (end <= begin || end > mapping_->size || mapping_->moved) return;
   madvise(const_cast<uint8_t*>(mapping_->data) + begin, end - begin, MADV_DONTNEED);
 }
 
@@ -85,6 +106,28 @@ size_t MmapFile::populate(size_t offset, size_t size) const {
   madvise(const_cast<uint8_t*>(mapping_->data), mapping_->size, MADV_HUGEPAGE);
   madvise(const_cast<uint8_t*>(mapping_->data) + begin, end - begin, MADV_POPULATE_READ);
   return bytes_on_large_pages(mapping_->data);
+}
+
+bool MmapFile::move_to_large_pages(const std::function<bool(size_t done)>& go_on) const {
+  constexpr size_t kWindow = 8 * kLargePage;
+  const auto start = reinterpret_cast<size_t>(mapping_->data);
+  const size_t end = (start + mapping_->size) / kLargePage * kLargePage;
+  for (size_t at = to_large_page(start); at < end; at += kWindow) {
+    const size_t size = std::min(kWindow, end - at);
+    uint8_t* const copy = map_large_pages(size);
+    if (copy == nullptr) return false;
+    std::memcpy(copy, mapping_->data + (at - start), size);
+    mprotect(copy, size, PROT_READ);
+    mapping_->moved = true;
+    // The kernel does it in one step: who reads these pages meanwhile waits for it.
+    if (mremap(copy, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, reinterpret_cast<void*>(at)) ==
+        MAP_FAILED) {
+      munmap(copy, size);
+      return false;
+    }
+    if (!go_on(at + size - start)) return false;
+  }
+  return true;
 }
 
 }  // namespace zhiyin

@@ -1,8 +1,10 @@
 // A file mapped read-only. Cheap to copy: the mapping lives as long as the last holder.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -28,15 +30,22 @@ class MmapFile {
   // later for ext4), and returns how many lie on such pages.
   size_t populate(size_t offset, size_t size) const;
 
+  // Puts memory of this process on pages of 2 MB, with the same bytes, in the place of the file's
+  // pages, all but its ends; other threads may read them meanwhile. go_on is asked every few
+  // megabytes with the bytes done; false when it said no or memory is short, which leaves the rest
+  // on the file's pages.
+  bool move_to_large_pages(const std::function<bool(size_t done)>& go_on) const;
+
  private:
   struct Mapping {
     std::string path;
     const uint8_t* data = nullptr;
     size_t size = 0;
     int64_t modified_ns = 0, changed_ns = 0;
+    std::atomic<bool> moved = false;  // in part at least: no page may be dropped
     ~Mapping();
   };
-  std::shared_ptr<const Mapping> mapping_;
+  std::shared_ptr<Mapping> mapping_;
 };
 
 }  // namespace zhiyin

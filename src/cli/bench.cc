@@ -75,7 +75,7 @@ void run(const Options& o) {
               << '\n';
     return;
   }
-  const bool cached = r.packed_origin == "mapped" || r.packed_origin == "copied";
+  const bool cached = r.packed_origin == "mapped" || r.packed_origin == "moved";
   std::printf("%s, %d threads, loaded in %.2f s%s%s\n", r.isa.c_str(), r.threads, r.load_s,
               cached ? ", packed weights from the cache, " : "",
               cached ? r.packed_origin.c_str() : "");

@@ -1,10 +1,6 @@
 #include "io/packed_file.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <vector>
 
@@ -23,7 +19,6 @@ constexpr uint64_t kVersion = 1;
 
 constexpr uint64_t kPiece = uint64_t{4} << 20;  // bytes under one checksum
 constexpr uint64_t kAlignment = 64;             // of a packed matrix
-constexpr uint64_t kLargePage = uint64_t{2} << 20;
 
 constexpr size_t kHexDigits = 16;
 
@@ -137,38 +132,6 @@ class PackedFile {
   std::vector<Piece> pieces_;
 };
 
-// Whether the file could be mapped on large pages, wholly but for its ends; then it is.
-bool mapped_on_large_pages(const PackedFile& file) {
-  // A try with a few pages: mapping all of a large file takes a while.
-  constexpr uint64_t kTry = 8 * kLargePage;
-  if (file.bytes() > 4 * kTry && file.mapping().populate(0, kTry) == 0) return false;
-  return file.mapping().populate(0, file.mapping().size()) >= file.bytes() - file.bytes() / 8;
-}
-
-// The file's data in memory, on pages of 2 MB.
-std::shared_ptr<const uint8_t> copied(Context& context, const std::string& path, uint64_t key,
-                                      const PackedFile& file) {
-  std::shared_ptr<uint8_t> memory = context.packed_memory().allocate(file.bytes());
-  check(memory != nullptr, ErrorCode::kOutOfMemory, path, ": ", file.bytes(),
-        " bytes for the packed weights are not to be had");
-  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  check(descriptor >= 0, ErrorCode::kNotFound, path, ": ", std::strerror(errno));
-  const std::shared_ptr<const int> closed(&descriptor, [](const int* d) { close(*d); });
-  file.check_pieces(context.pool(), key, [&](const Piece& piece) {
-    uint8_t* target = memory.get() + piece.offset;
-    for (uint64_t done = 0; done < piece.bytes;) {
-      const ssize_t got = pread(descriptor, target + done, piece.bytes - done,
-                                static_cast<off_t>(file.begin() + piece.offset + done));
-      check(got > 0, ErrorCode::kFailed, path, ": cannot be read at byte ",
-            file.begin() + piece.offset + done, got < 0 ? ": " : "",
-            got < 0 ? std::strerror(errno) : "; it has become shorter");
-      done += static_cast<uint64_t>(got);
-    }
-    return target;
-  });
-  return memory;
-}
-
 }  // namespace
 
 uint64_t packed_file_key(const KernelTable& kernels, const ModelFiles& files) {
@@ -236,9 +199,8 @@ bool write_packed_file(const std::string& path, const std::string& model, uint64
   return true;
 }
 
-std::optional<PackedPlace> read_packed_file(Context& context, const std::string& path, uint64_t key,
-                                            std::span<const Weight> weights,
-                                            std::optional<PackedPlace> place) {
+std::optional<PackedReading> read_packed_file(Context& context, const std::string& path,
+                                              uint64_t key, std::span<const Weight> weights) {
   const PackedFile file(path);
   if (file.metadata(kKey) != hex(key)) return std::nullopt;
   const KernelTable& kernels = context.kernels();
@@ -255,25 +217,17 @@ std::optional<PackedPlace> read_packed_file(Context& context, const std::string&
   }
   check(same, ErrorCode::kFailed, path, ": its matrices are not those of the model");
 
-  if (!place) {
-    const bool map = !PackedMemory::has_large_pages() || mapped_on_large_pages(file);
-    place = map ? PackedPlace::kMapped : PackedPlace::kCopied;
-  }
-  std::shared_ptr<const uint8_t> data;
-  if (*place == PackedPlace::kCopied) {
-    data = copied(context, path, key, file);
-  } else {
-    const auto mapping = std::make_shared<const MmapFile>(file.mapping());
-    data = {mapping, mapping->data() + file.begin()};
-    file.check_pieces(context.pool(), key,
-                      [&](const Piece& piece) { return data.get() + piece.offset; });
-  }
+  const auto mapping = std::make_shared<const MmapFile>(file.mapping());
+  const size_t on_large_pages = mapping->populate(0, mapping->size());
+  const std::shared_ptr<const uint8_t> data{mapping, mapping->data() + file.begin()};
+  file.check_pieces(context.pool(), key,
+                    [&](const Piece& piece) { return data.get() + piece.offset; });
   uint64_t offset = 0;
   for (const Weight* weight : packed) {
     weight->use_packed(kernels, {data, data.get() + offset});
     offset += static_cast<uint64_t>(weight->packed_size(kernels));
   }
-  return place;
+  return PackedReading{*mapping, on_large_pages};
 }
 
 std::string packed_file_model(const std::string& path) { return PackedFile(path).metadata(kModel); }

@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 
+#include "base/mmap_file.h"
 #include "io/model_files.h"
 #include "tensor/weight.h"
 
@@ -29,20 +30,16 @@ uint64_t packed_file_key(const KernelTable& kernels, const ModelFiles& files);
 bool write_packed_file(const std::string& path, const std::string& model, uint64_t key,
                        std::span<const Weight> weights, const std::function<bool(int64_t)>& go_on);
 
-// Where the packed form lies: decoding reads all of it for every token, which goes up to a tenth
-// slower on pages of 4 KB.
-enum class PackedPlace {
-  kMapped,  // in the mapped file, shared with other processes
-  kCopied,  // in memory on pages of 2 MB
+struct PackedReading {
+  MmapFile file;                // that the weights read, shared with other processes
+  size_t bytes_on_large_pages;  // see MmapFile::populate
 };
 
-// Gives the weights their packed form from the file: mapped where the file system has pages of 2 MB
-// for it (or memory has none), else copied; `place` forces one. nullopt, with no weight changed,
-// for a file of another key. Every byte is checked; throws kFailed for a file that is damaged and
-// kNotFound where there is none.
-std::optional<PackedPlace> read_packed_file(Context& context, const std::string& path, uint64_t key,
-                                            std::span<const Weight> weights,
-                                            std::optional<PackedPlace> place = std::nullopt);
+// Gives the weights their packed form: the mapped file. nullopt, with no weight changed, for a file
+// of another key. Every byte is checked; throws kFailed for a file that is damaged and kNotFound
+// where there is none.
+std::optional<PackedReading> read_packed_file(Context& context, const std::string& path,
+                                              uint64_t key, std::span<const Weight> weights);
 
 // The model that a packed file was made of, as it was told. Throws kFailed where it is none.
 std::string packed_file_model(const std::string& path);

@@ -67,7 +67,7 @@ class PackedCacheTest : public ::testing::Test {
   double mean_nll_ = 0;
 };
 
-const auto kCached = AnyOf(std::string("mapped"), std::string("copied"));
+const auto kCached = AnyOf(std::string("mapped"), std::string("moved"));
 
 TEST_F(PackedCacheTest, TheSecondStartFindsIt) {
   EXPECT_EQ(open(), "packed");

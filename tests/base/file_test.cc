@@ -4,11 +4,17 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <functional>
+#include <numeric>
 #include <optional>
+#include <thread>
+#include <vector>
 
 #include "base/error.h"
 #include "base/mmap_file.h"
@@ -103,6 +109,68 @@ TEST(File, UnfinishedFilesCanBeRemovedAtOnce) {
   remove_unfinished_files();
   EXPECT_EQ(files_in(folder.path()), 1u);
   EXPECT_TRUE(file_exists(folder / "done"));
+}
+
+// A file of 40 MB, each of its numbers its index.
+class MovedFileTest : public ::testing::Test {
+ protected:
+  static constexpr size_t kCount = 10u << 20;
+  MovedFileTest() {
+    std::vector<uint32_t> numbers(kCount);
+    std::iota(numbers.begin(), numbers.end(), 0u);
+    write_file(path_, {reinterpret_cast<const char*>(numbers.data()), kCount * 4});
+  }
+  static uint32_t at(const MmapFile& file, size_t i) {
+    uint32_t number = 0;
+    std::memcpy(&number, file.data() + 4 * i, 4);
+    return number;
+  }
+  static size_t wrong(const MmapFile& file) {
+    size_t count = 0;
+    for (size_t i = 0; i < kCount; ++i) count += at(file, i) != i;
+    return count;
+  }
+  // Makes all of the file zeros, where it lies.
+  void overwrite() {
+    std::fstream file(path_, std::ios::in | std::ios::out | std::ios::binary);
+    const std::string zeros(kCount * 4, '\0');
+    file.write(zeros.data(), static_cast<std::streamsize>(zeros.size()));
+  }
+
+  testing::TemporaryFolder folder_;
+  const std::string path_ = folder_ / "f";
+};
+
+TEST_F(MovedFileTest, IsReadMeanwhileAndIsNoLongerTheFile) {
+  const MmapFile file(path_);
+  std::atomic<bool> stop = false;
+  std::atomic<size_t> wrong_meanwhile = 0;
+  std::thread reader([&] {
+    while (!stop) wrong_meanwhile += wrong(file);
+  });
+  size_t last = 0;
+  EXPECT_TRUE(file.move_to_large_pages([&](size_t done) {
+    EXPECT_GT(done, last);
+    last = done;
+    return true;
+  }));
+  stop = true;
+  reader.join();
+  EXPECT_EQ(wrong_meanwhile, 0u);
+  file.release(0, file.size());  // would lose what was moved
+  EXPECT_EQ(wrong(file), 0u);
+  overwrite();
+  // Its ends, less than 2 MB each, are the file's as before.
+  EXPECT_LT(wrong(file), size_t{1} << 20);
+}
+
+TEST_F(MovedFileTest, StopsWhenToldTo) {
+  const MmapFile file(path_);
+  EXPECT_FALSE(file.move_to_large_pages([](size_t) { return false; }));
+  EXPECT_EQ(wrong(file), 0u);
+  overwrite();
+  EXPECT_GT(wrong(file), kCount / 4);
+  EXPECT_LT(wrong(file), kCount);
 }
 
 TEST(MmapFile, LivesAsLongAsItsLastHolder) {
