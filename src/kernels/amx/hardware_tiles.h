@@ -60,10 +60,10 @@ class HardwareTiles {
   void dot_bf16() {
     asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSum), "i"(kA), "i"(kB));
   }
-  // sum[m][n] += sum over k, i < 4 of a[m][4 k + i] b[k][4 n + i], a signed and b unsigned bytes
+  // sum[m][n] += sum over k, i < 4 of a[m][4 k + i] b[k][4 n + i], both signed bytes
   template <int kSum, int kA, int kB>
-  void dot_bytes() {
-    asm volatile("tdpbsud %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSum), "i"(kA), "i"(kB));
+  void dot_signed_bytes() {
+    asm volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSum), "i"(kA), "i"(kB));
   }
 };
 

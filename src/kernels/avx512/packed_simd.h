@@ -46,7 +46,12 @@ struct Simd {
     return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 0xB1)));
   }
 
+  ZY_INLINE static Ints subtract_bytes(Ints a, int value) {
+    return _mm512_sub_epi8(a, set_bytes(value));
+  }
+
   ZY_INLINE static Floats load(const float* p) { return _mm512_load_ps(p); }
+  ZY_INLINE static void store(float* p, Floats value) { _mm512_store_ps(p, value); }
   ZY_INLINE static Floats set(float value) { return _mm512_set1_ps(value); }
   ZY_INLINE static Floats to_floats(Ints value) { return _mm512_cvtepi32_ps(value); }
   ZY_INLINE static Ints add(Ints a, Ints b) { return _mm512_add_epi32(a, b); }
