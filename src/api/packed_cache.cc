@@ -13,6 +13,7 @@
 #include "base/checksum.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/large_pages.h"
 #include "io/packed_file.h"
 
 namespace zhiyin {
@@ -23,6 +24,10 @@ namespace fs = std::filesystem;
 constexpr const char* kEnding = ".packed";
 // With 0 a prompt takes twice as long meanwhile, with 19 moving takes longer than many an answer.
 constexpr int kMoverNice = 10;
+constexpr int kWriterNice = 19;
+
+// Of the thread that calls it alone.
+void set_own_nice(int value) { setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), value); }
 
 // Two models opened from one file in one process must not write the same temporary file.
 class WritingNow {
@@ -142,7 +147,7 @@ bool PackedCache::take_from(const std::string& path, uint64_t key,
     origin_ = "mapped";
     const auto bytes = static_cast<int64_t>(reading->file.size());
     const auto small = bytes - static_cast<int64_t>(reading->bytes_on_large_pages);
-    if (small > bytes / 4 && PackedMemory::has_large_pages() && available_memory() > bytes) {
+    if (small > bytes / 4 && system_has_large_pages() && available_memory() > bytes) {
       origin_ = "moved";
       move_to_large_pages(reading->file);
     }
@@ -162,7 +167,7 @@ bool PackedCache::take_from(const std::string& path, uint64_t key,
 // takes longer than a short answer: they are moved while the first tokens are on their way.
 void PackedCache::move_to_large_pages(const MmapFile& file) {
   mover_ = std::thread([this, file] {
-    setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kMoverNice);  // of this thread alone
+    set_own_nice(kMoverNice);
     file.move_to_large_pages([this](size_t) { return !stop_moving_; });
   });
 }
@@ -210,7 +215,7 @@ void PackedCache::keep(const std::string& path, uint64_t key, std::vector<Weight
   total_ = 2 * bytes;
   written_ = false;
   writer_ = std::thread([this, path, key, weights = std::move(weights)] {
-    setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), 19);  // of this thread alone
+    set_own_nice(kWriterNice);
     try {
       const WritingNow writing(path);
       if (writing.mine()) {

@@ -13,33 +13,13 @@
 #include <sstream>
 
 #include "base/error.h"
+#include "base/large_pages.h"
 
 namespace zhiyin {
 namespace {
 
-constexpr size_t kLargePage = size_t{2} << 20;
-
 int64_t nanoseconds(const timespec& time) {
   return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
-}
-
-size_t to_large_page(size_t address) {
-  return (address + kLargePage - 1) / kLargePage * kLargePage;
-}
-
-// Memory that begins at a page of 2 MB; nullptr where there is none.
-uint8_t* map_large_pages(size_t size) {
-  const size_t reserved = size + kLargePage;  // the room to align in
-  void* const room =
-      mmap(nullptr, reserved, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (room == MAP_FAILED) return nullptr;
-  auto* const begin = static_cast<uint8_t*>(room);
-  const size_t before =
-      to_large_page(reinterpret_cast<size_t>(room)) - reinterpret_cast<size_t>(room);
-  if (before > 0) munmap(begin, before);
-  if (before < kLargePage) munmap(begin + before + size, kLargePage - before);
-  madvise(begin + before, size, MADV_HUGEPAGE);  // a wish; without it the pages are small
-  return begin + before;
 }
 
 // Bytes of the mapping at `data` that lie on pages of 2 MB, as /proc/self/smaps tells.
@@ -97,15 +77,13 @@ void MmapFile::release(size_t offset, size_t size) const {
   madvise(const_cast<uint8_t*>(mapping_->data) + begin, end - begin, MADV_DONTNEED);
 }
 
-size_t MmapFile::populate(size_t offset, size_t size) const {
-  if (mapping_->data == nullptr || offset >= mapping_->size) return 0;
-  const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  const size_t begin = offset / page * page;
-  const size_t end = std::min(offset + size, mapping_->size);
+size_t MmapFile::populate() const {
+  if (mapping_->data == nullptr) return 0;
+  auto* const data = const_cast<uint8_t*>(mapping_->data);
   // Wishes, both: a kernel without them maps the pages when they are touched.
-  madvise(const_cast<uint8_t*>(mapping_->data), mapping_->size, MADV_HUGEPAGE);
-  madvise(const_cast<uint8_t*>(mapping_->data) + begin, end - begin, MADV_POPULATE_READ);
-  return bytes_on_large_pages(mapping_->data);
+  madvise(data, mapping_->size, MADV_HUGEPAGE);
+  madvise(data, mapping_->size, MADV_POPULATE_READ);
+  return bytes_on_large_pages(data);
 }
 
 bool MmapFile::move_to_large_pages(const std::function<bool(size_t done)>& go_on) const {

@@ -26,9 +26,9 @@ class MmapFile {
   // Lets the kernel drop these pages from the resident set; they are read again when touched.
   void release(size_t offset, size_t size) const;
 
-  // Makes these bytes resident, on pages of 2 MB where the file system has them (Linux 6.16 and
-  // later for ext4), and returns how many lie on such pages.
-  size_t populate(size_t offset, size_t size) const;
+  // Makes the file resident, on pages of 2 MB where the file system has them (Linux 6.16 and later
+  // for ext4), and returns how many of its bytes lie on such pages.
+  size_t populate() const;
 
   // Puts memory of this process on pages of 2 MB, with the same bytes, in the place of the file's
   // pages, all but its ends; other threads may read them meanwhile. go_on is asked every few

@@ -218,7 +218,7 @@ std::optional<PackedReading> read_packed_file(Context& context, const std::strin
   check(same, ErrorCode::kFailed, path, ": its matrices are not those of the model");
 
   const auto mapping = std::make_shared<const MmapFile>(file.mapping());
-  const size_t on_large_pages = mapping->populate(0, mapping->size());
+  const size_t on_large_pages = mapping->populate();
   const std::shared_ptr<const uint8_t> data{mapping, mapping->data() + file.begin()};
   file.check_pieces(context.pool(), key,
                     [&](const Piece& piece) { return data.get() + piece.offset; });

@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "base/error.h"
+#include "base/large_pages.h"
 
 namespace zhiyin {
 namespace {
@@ -15,11 +16,10 @@ constexpr size_t kAlignment = 64;
 // From this size on a block lies on pages of 2 MB: a product walks through rows that are further
 // apart than a small page, and would wait for the table of pages at each.
 constexpr size_t kLarge = size_t{4} << 20;
-constexpr size_t kLargePage = size_t{2} << 20;
 
 void* allocate_block(size_t size) {
   if (size < kLarge) return std::aligned_alloc(kAlignment, size);
-  void* block = std::aligned_alloc(kLargePage, (size + kLargePage - 1) / kLargePage * kLargePage);
+  void* block = std::aligned_alloc(kLargePage, to_large_page(size));
   if (block != nullptr) madvise(block, size, MADV_HUGEPAGE);  // a wish
   return block;
 }

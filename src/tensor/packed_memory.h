@@ -18,9 +18,6 @@ class PackedMemory {
   // resident, to the next 2 MB.
   std::shared_ptr<uint8_t> allocate(size_t bytes);
 
-  // Whether the system gives pages of 2 MB to who asks.
-  static bool has_large_pages();
-
  private:
   std::mutex mutex_;
   std::shared_ptr<uint8_t> region_;
