@@ -51,20 +51,6 @@ double measure_memory(int threads) {
   });
 }
 
-// Bytes of weights that a decoded token reads: every matrix once, of the embedding one row.
-int64_t weight_bytes(const CausalLm& model) {
-  int64_t bytes = 0;
-  for (const Weight& weight : model.frozen_matrices()) {
-    const bool only_embedding =
-        weight.name() == "model.embed_tokens.weight" && !model.config().tie_embeddings;
-    if (only_embedding) continue;
-    const PackedWeight* packed = weight.packed();
-    bytes += packed != nullptr ? (weight.rows() + kPackRows - 1) / kPackRows * packed->group_bytes
-                               : weight.bytes();
-  }
-  return bytes;
-}
-
 int64_t weight_elements(const CausalLm& model) {
   int64_t elements = 0;
   for (const Weight& weight : model.frozen_matrices()) {

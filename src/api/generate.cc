@@ -7,6 +7,7 @@
 #include "api/model_impl.h"
 #include "base/error.h"
 #include "generate/name_spans.h"
+#include "generate/passes.h"
 #include "generate/session.h"
 
 namespace zhiyin {
@@ -124,6 +125,7 @@ struct Generator::Impl {
   Model& model;
   Session session;
   std::optional<Session> draft;
+  double draft_share = 0;  // of the weights that a token reads, against the model's
   // Of the last request that speculated; what it has measured serves the next.
   std::string speculation;
   std::optional<Speculator> speculator;
@@ -140,6 +142,8 @@ struct Generator::Impl {
     check_same_vocabulary(m, *draft_model);
     draft.emplace(d.need_causal_lm(), *d.context, d.cache_type(),
                   std::min(session.max_tokens(), d.default_context()));
+    draft_share = static_cast<double>(weight_bytes(d.need_causal_lm())) /
+                  static_cast<double>(weight_bytes(m.impl().need_causal_lm()));
   }
 
   Speculator* speculator_of(const std::string& wanted) {
@@ -149,7 +153,7 @@ struct Generator::Impl {
     if (!speculator || speculation != wanted) {
       speculator.emplace(wanted == "auto" ? Speculation::kAuto : Speculation::kAlways,
                          draft ? &*draft : nullptr,
-                         model.impl().need_causal_lm().config().vocab_size);
+                         model.impl().need_causal_lm().config().vocab_size, draft_share);
       speculation = wanted;
     }
     return &*speculator;

@@ -41,4 +41,17 @@ Tensor decode_sequences(const CausalLm& model, KvCache& cache, std::span<const N
   return model.logits(model.forward(batch, {.cache = &cache, .on_hidden = {}}));
 }
 
+int64_t weight_bytes(const CausalLm& model) {
+  int64_t bytes = 0;
+  for (const Weight& weight : model.frozen_matrices()) {
+    const bool only_embedding =
+        weight.name() == "model.embed_tokens.weight" && !model.config().tie_embeddings;
+    if (only_embedding) continue;
+    const PackedWeight* packed = weight.packed();
+    bytes += packed != nullptr ? (weight.rows() + kPackRows - 1) / kPackRows * packed->group_bytes
+                               : weight.bytes();
+  }
+  return bytes;
+}
+
 }  // namespace zhiyin

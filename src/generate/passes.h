@@ -31,4 +31,7 @@ struct NextToken {
 // vocabulary]. The weights are read once for all of them.
 Tensor decode_sequences(const CausalLm& model, KvCache& cache, std::span<const NextToken> tokens);
 
+// Bytes of weights that a decoded token reads: every matrix once, of the embedding one row.
+int64_t weight_bytes(const CausalLm& model);
+
 }  // namespace zhiyin

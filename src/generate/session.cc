@@ -49,6 +49,25 @@ Tensor Session::prefill(std::span<const int32_t> tokens, const GenerateOptions& 
   });
 }
 
+void Session::read(std::span<const int32_t> tokens, size_t from,
+                   const std::function<void(size_t, std::span<float>)>& on_logits) {
+  const size_t kept = known_prefix(tokens);
+  truncate(kept);
+  Batch batch;
+  batch.add(tokens.subspan(kept), static_cast<int64_t>(kept), sequence_);
+  const Tensor hidden = model_.forward(batch, {.cache = &cache_, .on_hidden = {}});
+  tokens_.assign(tokens.begin(), tokens.end());
+  // A few at a time: the logits of a token take as much memory as hundreds of hidden states.
+  for (auto at = static_cast<int64_t>(std::max(from, kept) - kept); at < hidden.dim(0);
+       at += kFewRows) {
+    Tensor logits = model_.logits(hidden.slice(0, at, std::min(at + kFewRows, hidden.dim(0))));
+    for (int64_t row = 0; row < logits.dim(0); ++row) {
+      on_logits(kept + static_cast<size_t>(at + row),
+                {logits.row(row), static_cast<size_t>(logits.dim(1))});
+    }
+  }
+}
+
 Generation Session::generate(std::span<const int32_t> prompt, Sampler& sampler,
                              const GenerateOptions& options) {
   Generation result;
@@ -87,7 +106,7 @@ Generation Session::generate(std::span<const int32_t> prompt, Sampler& sampler,
         ++taken;
         if (ended) break;
       }
-      if (speculator != nullptr) speculator->judged(static_cast<int64_t>(taken), !ended);
+      if (speculator != nullptr) speculator->judged(static_cast<int64_t>(taken));
       // The last token is not in the cache, though a stop token may have been proposed.
       const size_t known = prompt.size() + result.ids.size() - 1;
       if (known < tokens_.size()) truncate(known);

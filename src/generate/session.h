@@ -56,15 +56,22 @@ class Session {
   Generation generate(std::span<const int32_t> prompt, Sampler& sampler,
                       const GenerateOptions& options);
 
+  // Reads tokens like prefill, all in one pass, and shows the logits after each of them from number
+  // `from` on, or from the first that the cache did not hold.
+  void read(std::span<const int32_t> tokens, size_t from,
+            const std::function<void(size_t, std::span<float>)>& on_logits);
+
+  // How many of the tokens, from the first on, are in the cache and can stay there: not the last,
+  // whose logits are wanted and not kept.
+  size_t known_prefix(std::span<const int32_t> tokens) const;
+
+  const KernelTable& kernels() const { return context_.kernels(); }
   int64_t max_tokens() const { return max_tokens_; }
   // Tokens in the cache.
   const std::vector<int32_t>& tokens() const { return tokens_; }
   int64_t cache_bytes() const { return cache_.bytes(); }
 
  private:
-  // How many of the tokens, from the first on, are in the cache and can stay there: not the last,
-  // whose logits are wanted and not kept.
-  size_t known_prefix(std::span<const int32_t> tokens) const;
   // Logits after each of the tokens, which are added to the cache.
   Tensor advance(std::span<const int32_t> tokens);
   // Forgets all but the first `length` tokens.

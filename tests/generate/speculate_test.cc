@@ -28,11 +28,11 @@ struct Toy {
   std::unique_ptr<CausalLm> model;
   Session session;
 
-  explicit Toy(const KernelTable* table, bool changed = false)
+  explicit Toy(const KernelTable* table, bool changed = false, int64_t length = kContext)
       : context({.threads = 1, .kernels = table}),
         files(open_model_files(testing::data_path("lora/base"), "")),
         model(make_causal_lm(*files.config, load_weights(context, files))),
-        session(*model, context, KvType::kF16, kContext) {
+        session(*model, context, KvType::kF16, length) {
     if (changed) {
       attach_adapter(context, read_lora_adapter(testing::data_path("lora/adapter_final")),
                      model->linears(), "adapter_final");
@@ -111,7 +111,7 @@ size_t proposed(const Seconds& seconds, bool repeats) {
     last = speculator.propose(15, sampler, {}).size();
     const auto tokens = static_cast<int64_t>(last) + 1;
     speculator.measured(tokens, seconds(tokens));
-    speculator.judged(static_cast<int64_t>(last), true);
+    speculator.judged(static_cast<int64_t>(last));
   }
   return last;
 }
@@ -202,6 +202,68 @@ TEST(Speculation, TheTextForASeedIsTheSame) {
       EXPECT_LT(all.accepted, all.proposed) << table->name;
     }
   }
+}
+
+// What the answer is when the draft is asked as it pays. The model is made out to be slow, so that
+// it does.
+void expect_the_same_with_a_draft_that_pays(const Ids& text, int64_t draft_length) {
+  Toy plain(nullptr), toy(nullptr), draft(nullptr, true, draft_length);
+  Speculator speculator(Speculation::kAuto, &draft.session, toy.vocabulary());
+  for (int i = 0; i < 1000; ++i) speculator.measured(1, 1.0);
+  GenerateOptions options;
+  options.max_tokens = 80;
+  Sampler sampler(options_of(0, 0)), again(options_of(0, 0));
+  const Ids wanted = plain.session.generate(text, sampler, options).ids;
+  options.speculator = &speculator;
+  const Generation got = toy.session.generate(text, again, options);
+  EXPECT_EQ(got.ids, wanted);
+  EXPECT_GT(got.speculation.accepted, 0);
+  EXPECT_FALSE(draft.session.tokens().empty());
+}
+
+TEST(Speculation, ADraftThatPaysLeavesTheTextAsItIs) {
+  expect_the_same_with_a_draft_that_pays(prompt(), kContext);
+}
+
+TEST(Speculation, OfALongTextTheDraftReadsTheEnd) {
+  Ids text;
+  for (int32_t i = 0; i < 100; ++i) text.push_back(i * i % 97);
+  expect_the_same_with_a_draft_that_pays(text, kContext);
+  expect_the_same_with_a_draft_that_pays(text, 48);  // less than the text, again and again
+}
+
+TEST(Speculation, ADraftOfLessContextForgetsTheBeginning) {
+  constexpr int64_t kLength = 48;
+  Toy plain(nullptr), toy(nullptr), draft(nullptr, true, kLength);
+  Speculator speculator(Speculation::kAlways, &draft.session, toy.vocabulary());
+  Sampler sampler(options_of(2, 5)), again(options_of(2, 5));
+  GenerateOptions options;
+  const Ids wanted = plain.session.generate(prompt(), sampler, options).ids;
+  options.speculator = &speculator;
+  EXPECT_EQ(toy.session.generate(prompt(), again, options).ids, wanted);
+  EXPECT_LE(static_cast<int64_t>(draft.session.tokens().size()), kLength);
+  EXPECT_NE(draft.session.tokens()[0], prompt()[0]);
+}
+
+TEST(Session, ReadShowsTheLogitsOfPrefill) {
+  Toy toy(nullptr), other(nullptr);
+  std::vector<std::vector<float>> shown;
+  std::vector<size_t> at;
+  toy.session.prefill(std::span(prompt()).first(3));
+  const auto keep = [&](size_t i, std::span<float> logits) {
+    at.push_back(i);
+    shown.emplace_back(logits.begin(), logits.end());
+  };
+  toy.session.read(prompt(), 6, keep);
+  EXPECT_EQ(at, (std::vector<size_t>{6, 7, 8, 9}));
+  EXPECT_EQ(toy.session.tokens(), prompt());
+  for (size_t i = 0; i < at.size(); ++i) {
+    EXPECT_EQ(shown[i], other.session.prefill(std::span(prompt()).first(at[i] + 1)).to_vector());
+  }
+  // Of what the cache holds, the last token alone is read again.
+  at.clear();
+  toy.session.read(prompt(), 0, keep);
+  EXPECT_EQ(at, (std::vector<size_t>{9}));
 }
 
 TEST(Speculation, EndsWhereTheAnswerEnds) {
