@@ -13,7 +13,9 @@
 #include "base/checksum.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/idle_watch.h"
 #include "base/large_pages.h"
+#include "base/stopwatch.h"
 #include "io/packed_file.h"
 
 namespace zhiyin {
@@ -22,6 +24,11 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kEnding = ".packed";
+// Moving that takes no longer, in seconds, is done at once. A fresh page costs 0.2 to 3 s a GB,
+// depending on the host.
+constexpr double kShortMove = 0.5;
+// Of the time that decoding takes, what small pages cost.
+constexpr double kCostOfSmallPages = 0.1;
 // With 0 a prompt takes twice as long meanwhile, with 19 moving takes longer than many an answer.
 constexpr int kMoverNice = 10;
 constexpr int kWriterNice = 19;
@@ -164,11 +171,25 @@ bool PackedCache::take_from(const std::string& path, uint64_t key,
 }
 
 // Decoding reads all weights for every token, on pages of 4 KB a tenth slower, but moving them
-// takes longer than a short answer: they are moved while the first tokens are on their way.
+// takes longer than a short answer. Where the first windows say that it is quickly done they are
+// moved while the first tokens are on their way, else in the breaks between answers; or at last
+// when small pages have cost as much as moving would have.
 void PackedCache::move_to_large_pages(const MmapFile& file) {
   mover_ = std::thread([this, file] {
     set_own_nice(kMoverNice);
-    file.move_to_large_pages([this](size_t) { return !stop_moving_; });
+    IdleWatch watch;
+    const auto opened = std::chrono::steady_clock::now();
+    auto window = opened;
+    double moving = 0;
+    file.move_to_large_pages([&](size_t done) {
+      moving += seconds_since(window);
+      const double all = moving * static_cast<double>(file.size()) / static_cast<double>(done);
+      watch.wait([&] {
+        return !stop_moving_ && all > kShortMove && kCostOfSmallPages * seconds_since(opened) < all;
+      });
+      window = std::chrono::steady_clock::now();
+      return !stop_moving_;
+    });
   });
 }
 

@@ -21,6 +21,7 @@ void pause() {
 }
 
 thread_local bool inside_loop = false;
+std::atomic<uint64_t> loops_of_all{0};
 
 }  // namespace
 
@@ -97,8 +98,11 @@ ThreadPool::~ThreadPool() {
   for (std::thread& thread : workers_->threads) thread.join();
 }
 
+uint64_t ThreadPool::loops() { return loops_of_all.load(std::memory_order_relaxed); }
+
 void ThreadPool::run(const Loop& loop) {
   Workers& w = *workers_;
+  loops_of_all.fetch_add(1, std::memory_order_relaxed);
   if (inside_loop || !w.one_loop.try_lock()) {
     for (int64_t begin = 0; begin < loop.n; begin += loop.grain) {
       loop.call(loop.body, begin, std::min(begin + loop.grain, loop.n));

@@ -20,6 +20,8 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   int threads() const { return threads_; }
+  // How many loops of all pools of this process several threads have begun to share so far.
+  static uint64_t loops();
 
   // Calls body(begin, end) over [0, n) in chunks of `grain` that free threads fetch one after the
   // other, and returns when all are done. Which thread runs a chunk is open, what a chunk covers is
