@@ -5,7 +5,9 @@
 #include <random>
 
 #include "api/model_impl.h"
+#include "api/tokenizer_of.h"
 #include "base/error.h"
+#include "base/utf8.h"
 #include "generate/name_spans.h"
 #include "generate/passes.h"
 #include "generate/session.h"
@@ -106,16 +108,14 @@ void check_same_vocabulary(const Model& model, const Model& draft) {
   const Tokenizer& other = draft.impl().need_tokenizer();
   const std::string path = draft.impl().files.path;
   const auto quoted = [](const Tokenizer& tokenizer, int32_t id) {
-    return cat('"', tokenizer.token_bytes(id), '"');
+    return cat('"', printable(tokenizer.token_bytes(id)), '"');
   };
   constexpr const char* kRemedy = "; a draft must have the vocabulary of ";
   check(ours.vocab_size() == other.vocab_size(), ErrorCode::kUnsupported, path, ": has ",
         other.vocab_size(), " tokens, not ", ours.vocab_size(), kRemedy, model.impl().files.path);
-  for (int32_t id = 0; id < ours.vocab_size(); ++id) {
-    check(ours.token_bytes(id) == other.token_bytes(id) &&
-              ours.is_special(id) == other.is_special(id),
-          ErrorCode::kUnsupported, path, ": token ", id, " is ", quoted(other, id), ", not ",
-          quoted(ours, id), kRemedy, model.impl().files.path);
+  if (const auto id = first_other_token(ours, other)) {
+    fail(ErrorCode::kUnsupported, path, ": token ", *id, " is ", quoted(other, *id), ", not ",
+         quoted(ours, *id), kRemedy, model.impl().files.path);
   }
 }
 

@@ -76,4 +76,15 @@ std::unique_ptr<Tokenizer> tokenizer_of(const ModelFiles& files) {
   return spec ? make_tokenizer(*std::move(spec)) : nullptr;
 }
 
+std::optional<int32_t> first_other_token(const Tokenizer& tokenizer, const Tokenizer& other) {
+  for (int32_t id = 0; id < tokenizer.vocab_size(); ++id) {
+    if (tokenizer.kind(id) == TokenKind::kUnused) continue;
+    const bool same = id < other.vocab_size() &&
+                      other.token_bytes(id) == tokenizer.token_bytes(id) &&
+                      other.is_special(id) == tokenizer.is_special(id);
+    if (!same) return id;
+  }
+  return std::nullopt;
+}
+
 }  // namespace zhiyin

@@ -232,6 +232,45 @@ TEST(Speculation, OfALongTextTheDraftReadsTheEnd) {
   expect_the_same_with_a_draft_that_pays(text, 48);  // less than the text, again and again
 }
 
+// Names that hold each other's beginnings, in tokens that hold one byte, a part of a name, the end
+// of a span and the begin of the next, so that proposals run into, through and out of spans.
+TEST(Speculation, KeepsToNameSpans) {
+  Toy plain(nullptr), toy(nullptr), draft(nullptr, true);
+  std::vector<std::string_view> vocabulary(static_cast<size_t>(toy.vocabulary()), "~");
+  constexpr std::string_view kPieces[] = {"[[", "]]", "a", "b", "c", "ab", "bc", "]][[", "["};
+  std::ranges::copy(kPieces, vocabulary.begin());
+  const NameSpans spans(vocabulary, {"ab", "abc", "cab"});
+  Speculator by_lookup(Speculation::kAlways, nullptr, toy.vocabulary());
+  Speculator by_draft(Speculation::kAlways, &draft.session, toy.vocabulary());
+  int names = 0;
+  for (int variant = 0; variant < 5; ++variant) {
+    SamplerOptions sampling = options_of(variant, 7);
+    sampling.logit_bias = {{0, 2.5f}};  // or there would be no span
+    GenerateOptions options;
+    options.max_tokens = 100;
+    options.names = &spans;
+    Sampler sampler(sampling);
+    const Ids wanted = plain.session.generate(prompt(), sampler, options).ids;
+    std::string text;
+    for (const int32_t id : wanted) text += vocabulary[static_cast<size_t>(id)];
+    for (size_t at = 0; (at = text.find("[[", at)) != std::string::npos; at += 2) {
+      const size_t end = text.find("]]", at);
+      if (end == std::string::npos) continue;  // the answer ended there
+      const std::string name = text.substr(at + 2, end - at - 2);
+      EXPECT_TRUE(name == "ab" || name == "abc" || name == "cab") << name;
+      ++names;
+    }
+    for (Speculator* speculator : {&by_lookup, &by_draft}) {
+      Sampler again(sampling);
+      options.speculator = speculator;
+      const Generation got = toy.session.generate(prompt(), again, options);
+      EXPECT_EQ(got.ids, wanted) << variant;
+      EXPECT_GT(got.speculation.accepted, 0) << variant;
+    }
+  }
+  EXPECT_GT(names, 10);
+}
+
 TEST(Speculation, ADraftOfLessContextForgetsTheBeginning) {
   constexpr int64_t kLength = 48;
   Toy plain(nullptr), toy(nullptr), draft(nullptr, true, kLength);
