@@ -11,6 +11,7 @@
 #include <cstring>
 #include <fstream>
 #include <sstream>
+#include <utility>
 
 #include "base/error.h"
 #include "base/large_pages.h"
@@ -88,10 +89,11 @@ size_t MmapFile::populate() const {
 
 bool MmapFile::move_to_large_pages(const std::function<bool(size_t done)>& go_on) const {
   constexpr size_t kWindow = 8 * kLargePage;
+  size_t window = kLargePage;  // the first, from which the caller may judge what the others cost
   const auto start = reinterpret_cast<size_t>(mapping_->data);
   const size_t end = (start + mapping_->size) / kLargePage * kLargePage;
-  for (size_t at = to_large_page(start); at < end; at += kWindow) {
-    const size_t size = std::min(kWindow, end - at);
+  for (size_t at = to_large_page(start); at < end;) {
+    const size_t size = std::min(std::exchange(window, kWindow), end - at);
     uint8_t* const copy = map_large_pages(size);
     if (copy == nullptr) return false;
     std::memcpy(copy, mapping_->data + (at - start), size);
@@ -103,7 +105,8 @@ bool MmapFile::move_to_large_pages(const std::function<bool(size_t done)>& go_on
       munmap(copy, size);
       return false;
     }
-    if (!go_on(at + size - start)) return false;
+    at += size;
+    if (!go_on(at - start)) return false;
   }
   return true;
 }

@@ -32,8 +32,8 @@ class MmapFile {
 
   // Puts memory of this process on pages of 2 MB, with the same bytes, in the place of the file's
   // pages, all but its ends; other threads may read them meanwhile. go_on is asked every few
-  // megabytes with the bytes done; false when it said no or memory is short, which leaves the rest
-  // on the file's pages.
+  // megabytes, the first time after one page, with the bytes done; false when it said no or memory
+  // is short, which leaves the rest on the file's pages.
   bool move_to_large_pages(const std::function<bool(size_t done)>& go_on) const;
 
  private:
