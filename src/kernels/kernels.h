@@ -149,6 +149,13 @@ struct PanelsFromRowsTransposedArgs {
   int64_t panel_stride;  // >= 32 * depth
 };
 
+// A block of 32 x 32 values as 32 rows of a panel: panel[16][32][2], aligned to 64 bytes as the
+// block. What was rounded once is summed over its rows, as gradients of factors are.
+struct PanelFromBlockArgs {
+  const uint16_t* block;
+  uint16_t* panel;
+};
+
 // y[r] = x . w[r] for rows of F32, F16 or BF16 weights.
 struct GemvDenseArgs {
   Format format;
@@ -259,6 +266,7 @@ struct KernelTable {
   void (*panel_from_rows_bf16)(const float* rows, int64_t stride, int cols, int64_t k,
                                uint16_t* panel);
   void (*panels_from_rows_transposed)(const PanelsFromRowsTransposedArgs& args);
+  void (*panel_from_block)(const PanelFromBlockArgs& args);
   // Decodes n elements of a weight row.
   void (*unpack)(Format format, const void* source, float* target, int64_t n);
 

@@ -1,5 +1,7 @@
 #include "nn/linear.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 
 namespace zhiyin {
@@ -18,12 +20,19 @@ void Linear::replace(Matrix matrix) {
 
 Tensor Linear::operator()(const Tensor& x) const { return project_many(x, {this})[0]; }
 
+namespace {
+bool drops(const Lora& lora) { return lora.dropout > 0 && lora.dropout_seed != 0; }
+}  // namespace
+
+bool Linear::fusable() const {
+  return !bias_.defined() && !on_input_ && std::none_of(adapters_.begin(), adapters_.end(), drops);
+}
+
 std::vector<LowRank> Linear::low_rank(const Tensor& x) const {
   std::vector<LowRank> terms;
   for (const Lora& lora : adapters_) {
-    const bool drops = lora.dropout > 0 && lora.dropout_seed != 0;
-    terms.push_back(
-        {drops ? dropout(x, lora.dropout, lora.dropout_seed) : x, lora.a, lora.b, lora.scale});
+    terms.push_back({drops(lora) ? dropout(x, lora.dropout, lora.dropout_seed) : x, lora.a, lora.b,
+                     lora.scale});
   }
   return terms;
 }

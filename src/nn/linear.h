@@ -40,6 +40,11 @@ class Linear {
   // Whether it is its matrix and nothing else.
   bool plain() const { return !bias_.defined() && adapters_.empty() && !on_input_; }
 
+  // Its adapters, for an operation that has its input within; and whether that may be: no bias, no
+  // dropout now, and nobody who looks at the input.
+  std::vector<LowRank> low_rank() const { return low_rank(Tensor()); }
+  bool fusable() const;
+
   // Sees every input [tokens, in] before the layer does, as calibration needs; empty: nobody looks.
   std::function<void(const Tensor&)>& on_input() { return on_input_; }
 

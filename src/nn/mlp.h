@@ -19,6 +19,11 @@ class GatedMlp {
         fuses_gated_mlp(x, gate_.matrix(), up_.matrix(), down_.matrix())) {
       return gated_mlp(x, gate_.matrix(), up_.matrix(), down_.matrix());
     }
+    if (gate_.fusable() && up_.fusable() && down_.fusable()) {
+      const GatedMlpOperands operands{&gate_.matrix(),  &up_.matrix(),  &down_.matrix(),
+                                      gate_.low_rank(), up_.low_rank(), down_.low_rank()};
+      if (fuses_adapted_mlp(x, operands)) return adapted_mlp(x, operands);
+    }
     const std::vector<Tensor> both = project_many(x, {&gate_, &up_});
     return down_(swiglu(both[0], both[1]));
   }

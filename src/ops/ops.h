@@ -72,6 +72,15 @@ std::vector<Tensor> linear_many(const Tensor& x, std::span<const LinearOperand> 
 bool fuses_gated_mlp(const Tensor& x, const Matrix& gate, const Matrix& up, const Matrix& down);
 Tensor gated_mlp(const Tensor& x, const Matrix& gate, const Matrix& up, const Matrix& down);
 
+// The same with adapters, in training and out of it. The input of the terms of gate and up is x, of
+// those of down what it multiplies; LowRank::input is not read.
+struct GatedMlpOperands {
+  const Matrix *gate, *up, *down;
+  std::vector<LowRank> gate_terms, up_terms, down_terms;
+};
+bool fuses_adapted_mlp(const Tensor& x, const GatedMlpOperands& mlp);
+Tensor adapted_mlp(const Tensor& x, const GatedMlpOperands& mlp);
+
 // rows ids of matrix [vocabulary, width] -> [ids, width]
 Tensor embedding(Context& context, std::span<const int32_t> ids, const Matrix& matrix);
 

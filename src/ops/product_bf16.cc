@@ -103,6 +103,15 @@ const uint16_t* Bf16Rows::blocks(int64_t row, int64_t k) const {
   return const_cast<Bf16Rows*>(this)->blocks(row, k);
 }
 
+uint16_t* Bf16Rows::block(int64_t row, int64_t col) {
+  const int64_t first = col / kDepth * kDepth;
+  return blocks(row, first) + (col - first) * kBlockRows;
+}
+
+const uint16_t* Bf16Rows::block(int64_t row, int64_t col) const {
+  return const_cast<Bf16Rows*>(this)->block(row, col);
+}
+
 PanelSource panels_of(Context& context, const Matrix& m) {
   return {kPanelCols,
           [&context, &m](int64_t k, int64_t depth, int64_t column, int64_t cols, uint16_t* panels) {
@@ -128,6 +137,18 @@ PanelSource row_panels_of(Context& context, const RowsView& x) {
   return {kPanelCols,
           [&context, x](int64_t k, int64_t depth, int64_t column, int64_t cols, uint16_t* panels) {
             write_row_panels(context.kernels(), x, k, depth, column, cols, panels);
+          }};
+}
+
+PanelSource block_panels_of(const Bf16Rows& x) {
+  return {kPanelCols,
+          [x](int64_t k, int64_t depth, int64_t column, int64_t cols, uint16_t* panels) {
+            for (int64_t c = column; c < column + cols; c += kPanelCols) {
+              for (int64_t row = k; row < k + depth;
+                   row += kBlockRows, panels += kPanelCols * kBlockRows) {
+                x.context().kernels().panel_from_block({x.block(row, c), panels});
+              }
+            }
           }};
 }
 

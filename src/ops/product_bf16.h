@@ -12,7 +12,7 @@ namespace zhiyin {
 // panels are made anew.
 inline constexpr int64_t kMostBlockedRows = 512;
 
-// Rows of activations, rounded to bf16 once for all products they go into.
+// Rows of activations, rounded to bf16 once for all products they go into. Copies share the values.
 class Bf16Rows {
  public:
   static constexpr int64_t kDepth = 256;  // columns that lie together, but for the last
@@ -29,6 +29,9 @@ class Bf16Rows {
   // Those columns of rows [row, ...), as gemm_blocks_bf16 reads them; row is a multiple of 32.
   const uint16_t* blocks(int64_t row, int64_t k) const;
   uint16_t* blocks(int64_t row, int64_t k);
+  // The block of 32 x 32 values from (row, col), both multiples of 32, on.
+  const uint16_t* block(int64_t row, int64_t col) const;
+  uint16_t* block(int64_t row, int64_t col);
 
  private:
   int64_t rows_, cols_;
@@ -50,6 +53,9 @@ PanelSource transposed_panels_of(Context& context, const Matrix& m);
 
 // Rows as the operand of a . x.
 PanelSource row_panels_of(Context& context, const RowsView& x);
+
+// Rounded rows as the operand of a . x.
+PanelSource block_panels_of(const Bf16Rows& x);
 
 struct Bf16Product {
   const Bf16Rows* x;

@@ -2,8 +2,32 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <numeric>
+#include <vector>
 
 namespace zhiyin {
+namespace {
+
+constexpr int64_t kTensors = 8;  // that a thread fetches at a time: adapters are small and many
+
+double sum_of_squares(const Tensor& x) {
+  // Several sums, which the compiler may keep in one vector.
+  constexpr int64_t kSums = 8;
+  double sums[kSums] = {};
+  const float* value = x.data();
+  const int64_t n = x.elements(), whole = n / kSums * kSums;
+  const auto square = [&](int64_t i) {
+    return static_cast<double>(value[i]) * static_cast<double>(value[i]);
+  };
+  for (int64_t i = 0; i < whole; i += kSums) {
+    for (int64_t j = 0; j < kSums; ++j) sums[j] += square(i + j);
+  }
+  for (int64_t i = whole; i < n; ++i) sums[0] += square(i);
+  return std::accumulate(std::begin(sums), std::end(sums), 0.0);
+}
+
+}  // namespace
 
 AdamW::AdamW(std::vector<Tensor> parameters, const AdamWOptions& options)
     : options_(options), parameters_(std::move(parameters)) {
@@ -15,9 +39,10 @@ AdamW::AdamW(std::vector<Tensor> parameters, const AdamWOptions& options)
 
 void AdamW::update(std::span<const Tensor> gradients, int64_t step, double rate,
                    double gradient_scale) {
+  if (parameters_.empty()) return;
   const auto t = static_cast<double>(step);
-  for (size_t i = 0; i < parameters_.size(); ++i) {
-    if (!gradients[i].defined()) continue;
+  const auto update_one = [&](size_t i) {
+    if (!gradients[i].defined()) return;
     parameters_[i].context().kernels().adamw(
         {.parameter = parameters_[i].data(),
          .gradient = gradients[i].data(),
@@ -33,19 +58,28 @@ void AdamW::update(std::span<const Tensor> gradients, int64_t step, double rate,
          .bias1 = static_cast<float>(1.0 - std::pow(options_.beta1, t)),
          .bias2 = static_cast<float>(1.0 - std::pow(options_.beta2, t)),
          .gradient_scale = static_cast<float>(gradient_scale)});
-  }
+  };
+  parameters_[0].context().pool().parallel_for(static_cast<int64_t>(parameters_.size()), kTensors,
+                                               [&](int64_t begin, int64_t end) {
+                                                 for (int64_t i = begin; i < end; ++i) {
+                                                   update_one(static_cast<size_t>(i));
+                                                 }
+                                               });
 }
 
 double global_norm(std::span<const Tensor> gradients) {
-  double sum = 0;
-  for (const Tensor& gradient : gradients) {
-    if (!gradient.defined()) continue;
-    const float* g = gradient.data();
-    for (int64_t i = 0; i < gradient.elements(); ++i) {
-      sum += static_cast<double>(g[i]) * static_cast<double>(g[i]);
-    }
-  }
-  return std::sqrt(sum);
+  // One sum a gradient, added up in their order: the same for any number of threads.
+  std::vector<double> sums(gradients.size());
+  const auto defined = std::find_if(gradients.begin(), gradients.end(),
+                                    [](const Tensor& gradient) { return gradient.defined(); });
+  if (defined == gradients.end()) return 0;
+  defined->context().pool().parallel_for(
+      static_cast<int64_t>(gradients.size()), kTensors, [&](int64_t begin, int64_t end) {
+        for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
+          if (gradients[i].defined()) sums[i] = sum_of_squares(gradients[i]);
+        }
+      });
+  return std::sqrt(std::accumulate(sums.begin(), sums.end(), 0.0));
 }
 
 double clip_factor(double norm, double max_norm) {

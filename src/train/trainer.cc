@@ -39,11 +39,18 @@ uint64_t derived_seed(uint64_t seed, uint64_t counter) {
 constexpr uint64_t kOrderStream = uint64_t{1} << 56;
 constexpr uint64_t kDropoutStream = uint64_t{2} << 56;
 
-// Of what the way back through all blocks needs: inputs and outputs of norms, of rope, of attention
-// and of the gated feed-forward.
-int64_t activation_bytes_per_token(const ModelConfig& c, bool dropout) {
-  const int64_t floats =
-      4 * c.hidden_size + 2 * (c.heads + c.kv_heads) * c.head_dim + 3 * c.intermediate_size;
+// Of what the way back through all blocks needs: inputs and outputs of norms, of rope, of
+// attention, and gate and up of the feed-forward. These two are kept in bf16 where it is computed
+// in one go, as f32 with their product where it is not (exact mode, matrices in f32, dropout).
+int64_t activation_bytes_per_token(CausalLm& model, const Context& context, bool dropout) {
+  const ModelConfig& c = model.config();
+  const bool in_bf16 = context.precision() == Precision::kFast && !dropout &&
+                       std::ranges::all_of(model.linears(), [](const Linear* layer) {
+                         const Matrix& m = layer->matrix();
+                         return m.frozen() && m.weight().format() != Format::kF32;
+                       });
+  const int64_t floats = 4 * c.hidden_size + 2 * (c.heads + c.kv_heads) * c.head_dim +
+                         (in_bf16 ? 1 : 3) * c.intermediate_size;
   // Every adapter has an input of its own then.
   return c.layers * floats * static_cast<int64_t>(sizeof(float)) * (dropout ? 2 : 1);
 }
@@ -78,7 +85,7 @@ Trainer::Trainer(CausalLm& model, Context& context, const TrainOptions& options,
       options_(options),
       parameters_(std::move(parameters)),
       optimizer_(values_of(parameters_), options.adamw),
-      bytes_per_token_(activation_bytes_per_token(model.config(), has_dropout(model))) {
+      bytes_per_token_(activation_bytes_per_token(model, context, has_dropout(model))) {
   check(!parameters_.empty(), ErrorCode::kFailed, "training: the model has nothing to train");
   check(options.rows_per_step > 0 && options.tokens_per_batch > 0, ErrorCode::kUsage,
         "training: an update of ", options.rows_per_step, " rows in batches of ",

@@ -154,6 +154,18 @@ TEST_P(GemmBlocksTest, RowsBecomeThePanelsOfTheirColumns) {
   }
 }
 
+TEST_P(GemmBlocksTest, ABlockBecomesRowsOfAPanel) {
+  const Aligned<uint16_t> block(kBlock), panel(kBlock);
+  for (int64_t i = 0; i < kBlock; ++i) block.data.get()[i] = static_cast<uint16_t>(i);
+  table().panel_from_block({block.data.get(), panel.data.get()});
+  for (int64_t r = 0; r < kBlockRows; ++r) {
+    for (int64_t c = 0; c < kPanelCols; ++c) {
+      ASSERT_EQ(panel.data.get()[(r / 2 * kPanelCols + c) * 2 + r % 2], r * kPanelCols + c)
+          << r << ", " << c;
+    }
+  }
+}
+
 ZHIYIN_EVERY_TABLE(GemmBlocksTest);
 
 }  // namespace

@@ -15,6 +15,7 @@ void panels_from_packed_transposed(const PanelsFromPackedTransposedArgs& args);
 void gemm_panel_bf16(const GemmPanelBf16Args& args);
 void blocks_from_rows_bf16(const BlocksFromRowsArgs& args);
 void panels_from_rows_transposed(const PanelsFromRowsTransposedArgs& args);
+void panel_from_block(const PanelFromBlockArgs& args);
 void gemm_blocks_bf16(const GemmBlocksBf16Args& args);
 void attend(const AttendArgs& args);
 

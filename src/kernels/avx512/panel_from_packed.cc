@@ -21,25 +21,38 @@ ZY_INLINE void write_quad(__m512i codes, __m512 scale, __m512 min, uint16_t* pan
   _mm512_store_si512(panel + kPanelRow, interleave(w2, w3));
 }
 
+// Of a group's columns, a multiple of a unit's.
+template <Format kFormat>
+ZY_INLINE int64_t bytes_of(int64_t cols) {
+  constexpr PackedLayout kLayout = packed_layout(kFormat);
+  constexpr int64_t kUnitBytes = head_bytes(kLayout) + kLayout.unit_blocks * block_bytes(kLayout);
+  return cols / (kLayout.unit_blocks * kQ8Block) * kUnitBytes;
+}
+
 // Where the unit with column col (the first of a unit) of the group with row `row` begins.
 template <Format kFormat>
 ZY_INLINE const uint8_t* unit_at(const PackedWeight& w, int64_t row, int64_t col) {
-  constexpr PackedLayout kLayout = packed_layout(kFormat);
-  constexpr int64_t kUnitBytes = head_bytes(kLayout) + kLayout.unit_blocks * block_bytes(kLayout);
-  return w.data + row / kPackRows * w.group_bytes +
-         col / (kLayout.unit_blocks * kQ8Block) * kUnitBytes;
+  return w.data + row / kPackRows * w.group_bytes + bytes_of<kFormat>(col);
+}
+
+// Brings bytes into the second-level cache.
+template <int kBytes>
+ZY_INLINE void prefetch(const uint8_t* p) {
+  for (int i = 0; i < kBytes; i += 64) __builtin_prefetch(p + i, 0, 2);
 }
 
 // Calls visit(block, quads, scale, min) for `blocks` blocks of a group from the unit at p:
-// weight = scale[h] * code + min[h] for the columns of half h, row by row.
+// weight = scale[h] * code + min[h] for the columns of half h, row by row. What the next panels are
+// made of lies `ahead` bytes further on and comes nearer meanwhile.
 template <Format kFormat, typename Visit>
-ZY_INLINE void for_blocks(const uint8_t* p, int64_t blocks, const Visit& visit) {
+ZY_INLINE void for_blocks(const uint8_t* p, int64_t blocks, int64_t ahead, const Visit& visit) {
   constexpr PackedLayout kLayout = packed_layout(kFormat);
   constexpr int kHalves = halves_of(kLayout);
   constexpr int kScales = kLayout.unit_blocks * kHalves;
   alignas(64) RowFloats scale[kScales], min[kScales];
   for (int64_t first = 0; first < blocks; first += kLayout.unit_blocks) {
     unpack_head<Simd, kFormat>(p, scale, min);
+    prefetch<head_bytes(kLayout)>(p + ahead);
     p += head_bytes(kLayout);
     if constexpr (!kLayout.has_min) {
       // The offset, a power of two, times the scale is exact.
@@ -51,6 +64,7 @@ ZY_INLINE void for_blocks(const uint8_t* p, int64_t blocks, const Visit& visit) 
     for (int k = 0; k < kLayout.unit_blocks && first + k < blocks; ++k) {
       __m512i quads[8];
       unpack_codes<Simd, kFormat>(p, quads);
+      prefetch<block_bytes(kLayout)>(p + ahead);
       p += block_bytes(kLayout);
       const int at = kHalves * k, other = at + kHalves - 1;
       const float* const scales[] = {scale[at], scale[other]};
@@ -64,7 +78,7 @@ ZY_INLINE void for_blocks(const uint8_t* p, int64_t blocks, const Visit& visit) 
 template <Format kFormat>
 void write_group(const uint8_t* p, int64_t depth, uint16_t* panel) {
   for_blocks<kFormat>(
-      p, depth / kQ8Block,
+      p, depth / kQ8Block, bytes_of<kFormat>(depth),
       [&](int64_t, const __m512i* quads, const float* const* scale, const float* const* min) {
         for (int c = 0; c < 8; ++c) {
           write_quad(quads[c], _mm512_load_ps(scale[c / 4]), _mm512_load_ps(min[c / 4]), panel);
@@ -118,9 +132,10 @@ ZY_INLINE void row_pairs(const __m512i quads[4], const float* scale, const float
 // Up to 16 rows from the unit at p; panels hold `depth` values of each column and begin with the
 // first of these rows.
 template <Format kFormat>
-void write_rows(const uint8_t* p, int64_t rows, int64_t cols, int64_t depth, uint16_t* panels) {
+void write_rows(const uint8_t* p, int64_t rows, int64_t cols, int64_t depth, int64_t ahead,
+                uint16_t* panels) {
   for_blocks<kFormat>(
-      p, cols / kQ8Block,
+      p, cols / kQ8Block, ahead,
       [&](int64_t block, const __m512i* quads, const float* const* scale, const float* const* min) {
         uint16_t* panel = panels + block * depth * kPanelCols;
         for (int h = 0; h < 2; ++h) {
@@ -152,7 +167,8 @@ void panels_from_packed_transposed(const PanelsFromPackedTransposedArgs& args) {
         continue;
       }
       write_rows<kFormat>(unit_at<kFormat>(args.w, args.row + r, args.col), rows, args.cols,
-                          args.depth, args.panels + r * kPanelCols);
+                          args.depth, args.depth / kPackRows * args.w.group_bytes,
+                          args.panels + r * kPanelCols);
     }
   });
 }

@@ -19,6 +19,7 @@ KernelTable make_table() {
   table.gemm_panel_bf16 = gemm_panel_bf16;
   table.blocks_from_rows_bf16 = blocks_from_rows_bf16;
   table.panels_from_rows_transposed = panels_from_rows_transposed;
+  table.panel_from_block = panel_from_block;
   table.gemm_blocks_bf16 = gemm_blocks_bf16;
   table.attend = attend;
   return table;

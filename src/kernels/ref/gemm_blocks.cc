@@ -17,6 +17,14 @@ void blocks_from_rows_bf16(const BlocksFromRowsArgs& args) {
   }
 }
 
+void panel_from_block(const PanelFromBlockArgs& args) {
+  for (int64_t r = 0; r < kBlockRows; ++r) {
+    for (int64_t j = 0; j < kPanelCols; ++j) {
+      args.panel[(r / 2 * kPanelCols + j) * 2 + r % 2] = args.block[r * kPanelCols + j];
+    }
+  }
+}
+
 void gemm_blocks_bf16(const GemmBlocksBf16Args& args) {
   assert(args.depth % kPanelCols == 0);
   for (int64_t row = 0; row < args.rows; row += kBlockRows) {

@@ -24,6 +24,7 @@ void gemv_dense(const GemvDenseArgs& args);
 void panel_from_rows_f32(const float* rows, int64_t stride, int cols, int64_t k, float* panel);
 void panel_from_rows_bf16(const float* rows, int64_t stride, int cols, int64_t k, uint16_t* panel);
 void panels_from_rows_transposed(const PanelsFromRowsTransposedArgs& args);
+void panel_from_block(const PanelFromBlockArgs& args);
 void unpack(Format format, const void* source, float* target, int64_t n);
 
 void write_kv(const WriteKvArgs& args);

@@ -23,6 +23,7 @@ KernelTable make_table() {
       .panel_from_rows_f32 = panel_from_rows_f32,
       .panel_from_rows_bf16 = panel_from_rows_bf16,
       .panels_from_rows_transposed = panels_from_rows_transposed,
+      .panel_from_block = panel_from_block,
       .unpack = unpack,
       .write_kv = write_kv,
       .attend = attend,
