@@ -212,13 +212,18 @@ void expect_the_same_with_a_draft_that_pays(const Ids& text, int64_t draft_lengt
   for (int i = 0; i < 1000; ++i) speculator.measured(1, 1.0);
   GenerateOptions options;
   options.max_tokens = 80;
-  Sampler sampler(options_of(0, 0)), again(options_of(0, 0));
-  const Ids wanted = plain.session.generate(text, sampler, options).ids;
-  options.speculator = &speculator;
-  const Generation got = toy.session.generate(text, again, options);
-  EXPECT_EQ(got.ids, wanted);
-  EXPECT_GT(got.speculation.accepted, 0);
-  EXPECT_FALSE(draft.session.tokens().empty());
+  // Of another text the draft knows nothing; of the first one again, at most the begin.
+  const Ids other{5, 4, 3, 2, 1};
+  for (const Ids& asked : {text, other, text}) {
+    Sampler sampler(options_of(0, 0)), again(options_of(0, 0));
+    options.speculator = nullptr;
+    const Ids wanted = plain.session.generate(asked, sampler, options).ids;
+    options.speculator = &speculator;
+    const Generation got = toy.session.generate(asked, again, options);
+    EXPECT_EQ(got.ids, wanted);
+    EXPECT_GT(got.speculation.accepted, 0);
+    EXPECT_FALSE(draft.session.tokens().empty());
+  }
 }
 
 TEST(Speculation, ADraftThatPaysLeavesTheTextAsItIs) {
