@@ -133,6 +133,9 @@ void measure(const Options& options, const Limits& limits, Format format, int64_
   std::vector<int32_t> sums(scales.size());
   table.quantize_rows(x.data(), cols, most, cols,
                       {q.data(), options.fine ? low.data() : nullptr, scales.data(), sums.data()});
+  const Q8TileLayout layout{cols, options.fine};
+  uint8_t* tiles = bench::allocate((most + kQ8TileTokens - 1) / kQ8TileTokens * layout.bytes());
+  if (table.prefill_requantized) table.q8_tiles_from_rows(x.data(), cols, most, layout, tiles);
   std::printf("%-7s %5lld cols ", format_info(format).name, static_cast<long long>(cols));
   for (const int64_t tokens : options.tokens) {
     // Many tokens need no large matrix.
@@ -143,6 +146,11 @@ void measure(const Options& options, const Limits& limits, Format format, int64_
     const auto work = [&](int thread) {
       const int64_t begin = used * thread / options.threads;
       const int64_t end = used * (thread + 1) / options.threads;
+      if (table.prefill_requantized && tokens > 16) {
+        table.gemm_requantized({w, tiles, options.fine, tokens, y.data(), used * kPackRows,
+                                begin * kPackRows, end * kPackRows});
+        return;
+      }
       table.gemm_packed({w, q.data(), options.fine ? low.data() : nullptr, scales.data(),
                          sums.data(), tokens, y.data(), used * kPackRows, begin * kPackRows,
                          end * kPackRows});
@@ -156,6 +164,7 @@ void measure(const Options& options, const Limits& limits, Format format, int64_
                 100 * operations / time / limits.int8);
     std::fflush(stdout);
   }
+  std::free(tiles);
   std::printf("\n");
 }
 

@@ -61,6 +61,41 @@ struct PackedGemmArgs {
   int64_t row_begin, row_end;  // multiples of 16, row_end may be w.rows; only these are written
 };
 
+// Activations for gemm_requantized, rounded as Q8Rows has them: tiles of six tokens, those that a
+// last tile lacks zero. A tile holds q[cols / 4][6][4], of fine rounding low[cols / 4][6][4], then
+// scales[cols / 32][6], then sums[cols / 128 up][6]: of scale * v of each window of columns.
+inline constexpr int kQ8TileTokens = 6;
+inline constexpr int kQ8Window = 128;
+
+// Where the parts of a tile lie that belong to column `col`, and how many bytes it takes.
+struct Q8TileLayout {
+  int64_t cols;
+  bool fine;
+
+  int64_t low_at(int64_t col) const { return (cols + col) * kQ8TileTokens; }
+  int64_t q_at(int64_t col) const { return col * kQ8TileTokens; }
+  int64_t scales_at(int64_t col) const {
+    return ((fine ? 2 : 1) * cols + 4 * (col / kQ8Block)) * kQ8TileTokens;
+  }
+  int64_t sums_at(int64_t col) const {
+    return scales_at(cols) + col / kQ8Window * 4 * kQ8TileTokens;
+  }
+  int64_t bytes() const { return (sums_at(cols + kQ8Window - 1) + 63) / 64 * 64; }
+};
+
+// y = x . w^T with the weights of each row's windows rounded to about 250 equal steps of 8 bits on
+// the way, so that a sum of 32 products needs one scale, the activations', and no offset. The error
+// of a weight is at most half a step, range / 500 of its window: far below that of its format.
+struct RequantizedGemmArgs {
+  PackedWeight w;
+  const uint8_t* tiles;  // [tokens / 6 up] tiles
+  bool fine;
+  int64_t tokens;
+  float* y;  // y[t * y_stride + row]
+  int64_t y_stride;
+  int64_t row_begin, row_end;  // multiples of 16, row_end may be w.rows; only these are written
+};
+
 // ---- dense products ----------------------------------------------------------------------------
 
 inline constexpr int kPanelCols = 32;
@@ -240,6 +275,8 @@ struct KernelTable {
   const char* name;  // "avx512-vnni-bf16"
   // Whether many tokens at once go through the bf16 panels rather than the integer product.
   bool prefill_in_bf16;
+  // Whether products of many rows are faster with requantised weights than with them as they are.
+  bool prefill_requantized;
   // Whether bf16 panels are made faster from the packed form than from the file's rows.
   bool fast_packed_panels;
 
@@ -251,6 +288,10 @@ struct KernelTable {
   void (*pack_rows)(Format format, const uint8_t* source, int64_t row_bytes, int rows, int64_t cols,
                     uint8_t* target);
   void (*gemm_packed)(const PackedGemmArgs& args);
+  // Rounds rows (any number) to tiles.
+  void (*q8_tiles_from_rows)(const float* x, int64_t x_stride, int64_t rows,
+                             const Q8TileLayout& layout, uint8_t* tiles);
+  void (*gemm_requantized)(const RequantizedGemmArgs& args);
   void (*panel_from_packed)(const PanelFromPackedArgs& args);
   void (*panels_from_packed_transposed)(const PanelsFromPackedTransposedArgs& args);
 

@@ -38,42 +38,81 @@ class QuantizedRows {
   int64_t cols_;
 };
 
+// Rows of x as tiles of integers, for gemm_requantized.
+class Q8Tiles {
+ public:
+  Q8Tiles(Context& context, const RowsView& x, bool fine) {
+    const Q8TileLayout layout{x.cols, fine};
+    const int64_t tiles = (x.rows + kQ8TileTokens - 1) / kQ8TileTokens;
+    constexpr auto kFloat = static_cast<int64_t>(sizeof(float));
+    data_ = Tensor::empty(context, {tiles * layout.bytes() / kFloat});
+    context.pool().parallel_for(tiles, 1, [&](int64_t begin, int64_t end) {
+      const int64_t first = begin * kQ8TileTokens;
+      context.kernels().q8_tiles_from_rows(x.data + first * x.stride, x.stride,
+                                           std::min(end * kQ8TileTokens, x.rows) - first, layout,
+                                           data() + begin * layout.bytes());
+    });
+  }
+
+  uint8_t* data() { return reinterpret_cast<uint8_t*>(data_.data()); }
+
+ private:
+  Tensor data_;  // for its alignment
+};
+
 // A part of one operand's rows: what a thread computes at a time.
 struct Share {
   size_t operand;
   int64_t begin, end;
 };
 
-void multiply_integers(Context& context, const RowsView& x,
-                       std::span<const LinearOperand* const> operands, std::span<Tensor> outputs,
-                       Rounding rounding) {
-  const bool fine = rounding == Rounding::kFine || x.rows <= kFewRows;
-  const QuantizedRows rounded(context, x, fine);
+// Calls compute(packed, y, begin, end) for shares of all operands' rows, on all threads.
+template <typename Compute>
+void for_shares(Context& context, int64_t rows, std::span<const LinearOperand* const> operands,
+                std::span<Tensor> outputs, const Compute& compute) {
   int64_t total = 0;
   for (const LinearOperand* operand : operands) total += operand->matrix->rows();
   // Few enough shares that starting one costs nothing, enough that threads end together. With many
   // rows each share rearranges them anew, so there are fewer.
-  const int64_t shares_a_thread = x.rows > 4 ? 3 : 8;
+  const int64_t shares_a_thread = rows > 4 ? 3 : 8;
   const int64_t grain = std::max<int64_t>(
       4 * kPackRows, total / (context.pool().threads() * shares_a_thread) / kPackRows * kPackRows);
   std::vector<Share> shares;
   for (size_t i = 0; i < operands.size(); ++i) {
-    const int64_t rows = operands[i]->matrix->rows();
-    for (int64_t begin = 0; begin < rows; begin += grain) {
-      shares.push_back({i, begin, std::min(rows, begin + grain)});
+    const int64_t operand_rows = operands[i]->matrix->rows();
+    for (int64_t begin = 0; begin < operand_rows; begin += grain) {
+      shares.push_back({i, begin, std::min(operand_rows, begin + grain)});
     }
   }
-  context.pool().parallel_for(
-      static_cast<int64_t>(shares.size()), 1, [&](int64_t first, int64_t last) {
-        for (int64_t s = first; s < last; ++s) {
-          const Share& share = shares[static_cast<size_t>(s)];
-          const PackedWeight& packed = *operands[share.operand]->matrix->weight().packed();
-          float* y = outputs[share.operand].data();
-          context.kernels().gemm_packed({packed, rounded.q.get(), rounded.low.get(),
-                                         rounded.scales.get(), rounded.sums.get(), x.rows, y,
-                                         packed.rows, share.begin, share.end});
-        }
-      });
+  context.pool().parallel_for(static_cast<int64_t>(shares.size()), 1,
+                              [&](int64_t first, int64_t last) {
+                                for (int64_t s = first; s < last; ++s) {
+                                  const Share& share = shares[static_cast<size_t>(s)];
+                                  compute(*operands[share.operand]->matrix->weight().packed(),
+                                          outputs[share.operand].data(), share.begin, share.end);
+                                }
+                              });
+}
+
+void multiply_integers(Context& context, const RowsView& x,
+                       std::span<const LinearOperand* const> operands, std::span<Tensor> outputs,
+                       Rounding rounding) {
+  const KernelTable& kernels = context.kernels();
+  if (kernels.prefill_requantized && x.rows > kFewRows) {
+    const bool fine = rounding == Rounding::kFine;
+    Q8Tiles tiles(context, x, fine);
+    for_shares(context, x.rows, operands, outputs,
+               [&](const PackedWeight& w, float* y, int64_t begin, int64_t end) {
+                 kernels.gemm_requantized({w, tiles.data(), fine, x.rows, y, w.rows, begin, end});
+               });
+    return;
+  }
+  const QuantizedRows rounded(context, x, rounding == Rounding::kFine || x.rows <= kFewRows);
+  for_shares(context, x.rows, operands, outputs,
+             [&](const PackedWeight& w, float* y, int64_t begin, int64_t end) {
+               kernels.gemm_packed({w, rounded.q.get(), rounded.low.get(), rounded.scales.get(),
+                                    rounded.sums.get(), x.rows, y, w.rows, begin, end});
+             });
 }
 
 void add_bias(Tensor& y, const Tensor& bias) {

@@ -4,118 +4,17 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
-#include <memory>
-#include <new>
 #include <random>
 #include <string>
 #include <vector>
 
-#include "kernels/kernels.h"
-#include "quant/formats.h"
+#include "packed_matrix.h"
 
 namespace zhiyin {
 namespace {
 
-constexpr Format kPackedFormats[] = {
-    Format::kQ4_0, Format::kQ4_1, Format::kQ5_0, Format::kQ5_1, Format::kQ8_0, Format::kIQ4_NL,
-    Format::kQ2_K, Format::kQ3_K, Format::kQ4_K, Format::kQ5_K, Format::kQ6_K, Format::kIQ4_XS};
-
-std::vector<const KernelTable*> tables() {
-  std::vector<const KernelTable*> all;
-  for (const Isa isa : {Isa::kRef, Isa::kAvx2, Isa::kAvx512, Isa::kAmx}) {
-    if (const KernelTable* table = kernel_table(isa)) all.push_back(table);
-  }
-  return all;
-}
-
-// 64-byte aligned, as the packed form demands.
-struct AlignedBytes {
-  struct Free {
-    void operator()(uint8_t* p) const { ::operator delete(p, std::align_val_t{64}); }
-  };
-  explicit AlignedBytes(int64_t size)
-      : data(static_cast<uint8_t*>(
-            ::operator new(static_cast<size_t>(size), std::align_val_t{64}))) {}
-  std::unique_ptr<uint8_t, Free> data;
-};
-
-// Offsets of the halves in a block of the format; -1 for none.
-struct HalfOffsets {
-  int first, second;
-};
-HalfOffsets half_offsets(Format format) {
-  switch (format) {
-    case Format::kQ4_1:
-    case Format::kQ5_1:
-    case Format::kQ4_K:
-    case Format::kQ5_K:
-      return {0, 2};
-    case Format::kQ2_K:
-      return {80, 82};
-    case Format::kQ3_K:
-      return {108, -1};
-    case Format::kQ6_K:
-      return {208, -1};
-    default:
-      return {0, -1};
-  }
-}
-
-enum class Fill { kRandom, kZeros, kOnes };
-
-// A matrix of blocks whose codes and sub-scales take every bit pattern.
-struct Matrix {
-  Format format;
-  int64_t rows, cols, row_bytes;
-  std::vector<uint8_t> blocks;
-
-  Matrix(Format format_, int64_t rows_, int64_t cols_, Fill fill, std::mt19937& random)
-      : format(format_), rows(rows_), cols(cols_), row_bytes(zhiyin::row_bytes(format_, cols_)) {
-    blocks.resize(static_cast<size_t>(rows * row_bytes), fill == Fill::kOnes ? 0xFF : 0);
-    if (fill == Fill::kRandom) {
-      for (uint8_t& byte : blocks) byte = static_cast<uint8_t>(random());
-    }
-    std::uniform_real_distribution<float> value(-2.0f, 2.0f);
-    const FormatInfo& info = format_info(format);
-    const auto [first, second] = half_offsets(format);
-    for (size_t at = 0; at < blocks.size(); at += static_cast<size_t>(info.block_bytes)) {
-      for (const int offset : {first, second}) {
-        if (offset < 0) continue;
-        const uint16_t half = float_to_half(value(random));
-        std::memcpy(&blocks[at + static_cast<size_t>(offset)], &half, sizeof(half));
-      }
-    }
-  }
-
-  const uint8_t* row(int64_t r) const { return blocks.data() + r * row_bytes; }
-
-  std::vector<float> values() const {
-    std::vector<float> out(static_cast<size_t>(rows * cols));
-    for (int64_t r = 0; r < rows; ++r) {
-      format_info(format).unpack(row(r), out.data() + r * cols, cols);
-    }
-    return out;
-  }
-};
-
-// Owns the packed form.
-struct Packed {
-  PackedWeight weight;
-  AlignedBytes bytes;
-
-  Packed(const KernelTable& table, const Matrix& m)
-      : weight{nullptr, m.format, m.rows, m.cols, table.packed_group_bytes(m.format, m.cols)},
-        bytes((m.rows + kPackRows - 1) / kPackRows * weight.group_bytes) {
-    weight.data = bytes.data.get();
-    for (int64_t row = 0; row < m.rows; row += kPackRows) {
-      table.pack_rows(m.format, m.row(row), m.row_bytes,
-                      static_cast<int>(std::min<int64_t>(kPackRows, m.rows - row)), m.cols,
-                      bytes.data.get() + row / kPackRows * weight.group_bytes);
-    }
-  }
-};
+using namespace testing;
 
 struct Inputs {
   int64_t tokens, cols;
@@ -158,13 +57,6 @@ struct Inputs {
   }
 };
 
-std::vector<float> random_values(int64_t count, std::mt19937& random) {
-  std::normal_distribution<float> normal;
-  std::vector<float> out(static_cast<size_t>(count));
-  for (float& value : out) value = normal(random);
-  return out;
-}
-
 constexpr float kUntouched = 12345.0f;
 
 // Multiplies rows [begin, end) and compares every element of y.
@@ -195,12 +87,12 @@ void expect_product(const KernelTable& table, const Matrix& m, const Packed& pac
   }
 }
 
-class PackedTest : public testing::TestWithParam<Format> {};
+class PackedTest : public ::testing::TestWithParam<Format> {};
 
 TEST_P(PackedTest, ProductEqualsThatOfTheDecodedWeights) {
   const int64_t block = std::max(format_info(GetParam()).block, kQ8Block);
   std::mt19937 random(1);
-  for (const KernelTable* table : tables()) {
+  for (const KernelTable* table : every_table()) {
     for (const int64_t rows : {1, 15, 16, 17, 33}) {
       for (const int64_t cols : {block, 3 * block, 6 * block}) {
         const Matrix m(GetParam(), rows, cols, Fill::kRandom, random);
@@ -221,7 +113,7 @@ TEST_P(PackedTest, ProductEqualsThatOfTheDecodedWeights) {
 // Several batches of tokens and chunks of columns, the last ones incomplete.
 TEST_P(PackedTest, LargeProduct) {
   std::mt19937 random(2);
-  for (const KernelTable* table : tables()) {
+  for (const KernelTable* table : every_table()) {
     if (table->isa == Isa::kRef) continue;
     const int64_t cols = 2048 + 256, tokens = 133;
     const Matrix m(GetParam(), 33, cols, Fill::kRandom, random);
@@ -237,7 +129,7 @@ TEST_P(PackedTest, LargeProduct) {
 
 TEST_P(PackedTest, WritesItsRowsAlone) {
   std::mt19937 random(3);
-  for (const KernelTable* table : tables()) {
+  for (const KernelTable* table : every_table()) {
     const Matrix m(GetParam(), 85, 256, Fill::kRandom, random);
     const Packed packed(*table, m);
     const std::vector<float> w = m.values();
@@ -257,7 +149,7 @@ TEST_P(PackedTest, WritesItsRowsAlone) {
 TEST_P(PackedTest, PanelsHoldTheDecodedWeights) {
   const int64_t block = std::max(format_info(GetParam()).block, kQ8Block);
   std::mt19937 random(8);
-  for (const KernelTable* table : tables()) {
+  for (const KernelTable* table : every_table()) {
     SCOPED_TRACE(table->name);
     for (const int64_t cols : {block, int64_t{512} + 3 * block}) {
       const Matrix m(GetParam(), 53, cols, Fill::kRandom, random);
@@ -288,7 +180,7 @@ TEST_P(PackedTest, PanelsHoldTheDecodedWeights) {
 TEST_P(PackedTest, TransposedPanelsHoldTheDecodedWeights) {
   const int64_t block = std::max(format_info(GetParam()).block, kQ8Block);
   std::mt19937 random(9);
-  for (const KernelTable* table : tables()) {
+  for (const KernelTable* table : every_table()) {
     SCOPED_TRACE(table->name);
     const int64_t all_cols = 256 + block;
     const Matrix m(GetParam(), 53, all_cols, Fill::kRandom, random);
@@ -320,7 +212,7 @@ TEST_P(PackedTest, TransposedPanelsHoldTheDecodedWeights) {
 // Codes and activations at both ends of their ranges: no intermediate sum may saturate.
 TEST_P(PackedTest, ExtremeCodes) {
   std::mt19937 random(4);
-  for (const KernelTable* table : tables()) {
+  for (const KernelTable* table : every_table()) {
     for (const Fill fill : {Fill::kZeros, Fill::kOnes}) {
       const Matrix m(GetParam(), 16, 512, fill, random);
       const Packed packed(*table, m);
@@ -351,7 +243,7 @@ TEST_P(PackedTest, ExtremeCodes) {
 // What is verified together must be what was computed alone.
 TEST_P(PackedTest, ARowIsTheSameInAnyCompany) {
   std::mt19937 random(10);
-  for (const KernelTable* table : tables()) {
+  for (const KernelTable* table : every_table()) {
     if (table->isa == Isa::kRef) continue;
     const int64_t cols = 4096 + 512, most = 37;  // more than any kernel takes at a time
     const Matrix m(GetParam(), 40, cols, Fill::kRandom, random);
@@ -380,7 +272,7 @@ TEST_P(PackedTest, ARowIsTheSameInAnyCompany) {
 TEST_P(PackedTest, TakesNoMoreBytesThanTheFile) {
   for (const int64_t cols : {1536, 4864}) {
     const auto file = static_cast<double>(kPackRows * row_bytes(GetParam(), cols));
-    for (const KernelTable* table : tables()) {
+    for (const KernelTable* table : every_table()) {
       const int64_t packed = table->packed_group_bytes(GetParam(), cols);
       EXPECT_EQ(packed % 64, 0);
       EXPECT_LE(static_cast<double>(packed), 1.02 * file);
@@ -388,12 +280,12 @@ TEST_P(PackedTest, TakesNoMoreBytesThanTheFile) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Formats, PackedTest, testing::ValuesIn(kPackedFormats),
+INSTANTIATE_TEST_SUITE_P(Formats, PackedTest, ::testing::ValuesIn(kPackedFormats),
                          [](const auto& test) { return format_info(test.param).name; });
 
 TEST(PackedFormats, DenseOnesHaveNoPackedForm) {
   for (const Format format : {Format::kF32, Format::kF16, Format::kBF16}) {
-    for (const KernelTable* table : tables()) {
+    for (const KernelTable* table : every_table()) {
       EXPECT_EQ(table->packed_group_bytes(format, 256), 0);
     }
   }
@@ -403,7 +295,7 @@ TEST(QuantizeRows, RoundsToTheNearestStep) {
   std::mt19937 random(5);
   const int64_t rows = 3, cols = 1024;
   const std::vector<float> x = random_values(rows * cols, random);
-  for (const KernelTable* table : tables()) {
+  for (const KernelTable* table : every_table()) {
     for (const bool fine : {false, true}) {
       SCOPED_TRACE(std::string(table->name) + (fine ? ", fine" : ""));
       const Inputs got(*table, x, rows, cols, fine);
@@ -434,7 +326,7 @@ TEST(QuantizeRows, ReadsRowsAtTheirStride) {
   std::mt19937 random(11);
   const int64_t rows = 3, cols = 96, stride = 101;
   const std::vector<float> x = random_values(rows * stride, random);
-  for (const KernelTable* table : tables()) {
+  for (const KernelTable* table : every_table()) {
     std::vector<int8_t> q(rows * cols);
     std::vector<float> scales(rows * cols / kQ8Block);
     std::vector<int32_t> sums(scales.size());
@@ -454,7 +346,7 @@ TEST(QuantizeRows, SameCodesOnEveryInstructionSet) {
   const std::vector<float> x = random_values(cols, random);
   for (const bool fine : {false, true}) {
     const Inputs reference(*kernel_table(Isa::kRef), x, 1, cols, fine);
-    for (const KernelTable* table : tables()) {
+    for (const KernelTable* table : every_table()) {
       const Inputs got(*table, x, 1, cols, fine);
       EXPECT_EQ(got.q, reference.q) << table->name;
       EXPECT_EQ(got.low, reference.low) << table->name;
@@ -466,7 +358,7 @@ TEST(QuantizeRows, SameCodesOnEveryInstructionSet) {
 
 TEST(QuantizeRows, ZeroTinyAndNonFiniteBlocks) {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
-  for (const KernelTable* table : tables()) {
+  for (const KernelTable* table : every_table()) {
     SCOPED_TRACE(table->name);
     std::vector<float> x(5 * kQ8Block, 0.0f);
     x[1 * kQ8Block + 7] = 1e-40f;

@@ -8,7 +8,10 @@ namespace zhiyin::avx512 {
 KernelTable make_table();
 
 void quantize_rows(const float* x, int64_t x_stride, int64_t rows, int64_t cols, Q8Rows out);
+void q8_tiles_from_rows(const float* x, int64_t x_stride, int64_t rows,
+                        const Q8TileLayout& layout, uint8_t* tiles);
 void gemm_packed(const PackedGemmArgs& args);
+void gemm_requantized(const RequantizedGemmArgs& args);
 void panel_from_packed(const PanelFromPackedArgs& args);
 void panels_from_packed_transposed(const PanelsFromPackedTransposedArgs& args);
 

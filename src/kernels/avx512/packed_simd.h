@@ -78,9 +78,9 @@ struct Simd {
     _mm512_store_ps(out, _mm512_mul_ps(number, _mm512_load_ps(factor)));
   }
 
- private:
+  // Of rows that remain, which may be more than there are lanes, or none.
   ZY_INLINE static __mmask16 row_mask(int64_t rows) {
-    return static_cast<__mmask16>(rows >= kLanes ? 0xFFFF : (1 << rows) - 1);
+    return static_cast<__mmask16>(rows >= kLanes ? 0xFFFF : rows <= 0 ? 0 : (1 << rows) - 1);
   }
 };
 

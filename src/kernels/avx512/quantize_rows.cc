@@ -60,4 +60,9 @@ void quantize_rows(const float* x, int64_t x_stride, int64_t rows, int64_t cols,
   quantize_rows_by_block(x, x_stride, rows, cols, out, quantize_block);
 }
 
+void q8_tiles_from_rows(const float* x, int64_t x_stride, int64_t rows,
+                        const Q8TileLayout& layout, uint8_t* tiles) {
+  q8_tiles_by_block(x, x_stride, rows, layout, tiles, quantize_block);
+}
+
 }  // namespace zhiyin::avx512

@@ -12,6 +12,9 @@ KernelTable make_table() {
   table.name = "avx512-vnni-bf16";
   table.quantize_rows = quantize_rows;
   table.gemm_packed = gemm_packed;
+  table.prefill_requantized = true;
+  table.q8_tiles_from_rows = q8_tiles_from_rows;
+  table.gemm_requantized = gemm_requantized;
   table.fast_packed_panels = true;
   table.panel_from_packed = panel_from_packed;
   table.panels_from_packed_transposed = panels_from_packed_transposed;

@@ -12,6 +12,9 @@ int64_t packed_group_bytes(Format format, int64_t cols);
 void pack_rows(Format format, const uint8_t* source, int64_t row_bytes, int rows, int64_t cols,
                uint8_t* target);
 void gemm_packed(const PackedGemmArgs& args);
+void q8_tiles_from_rows(const float* x, int64_t x_stride, int64_t rows,
+                        const Q8TileLayout& layout, uint8_t* tiles);
+void gemm_requantized(const RequantizedGemmArgs& args);
 void panel_from_packed(const PanelFromPackedArgs& args);
 void panels_from_packed_transposed(const PanelsFromPackedTransposedArgs& args);
 
