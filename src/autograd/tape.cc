@@ -25,8 +25,8 @@ class Repeated {
 
 // total += b, in its place where nobody else holds it.
 void add_to(Tensor& total, const Tensor& b) {
-  check(total.shape() == b.shape(), ErrorCode::kFailed, "gradient: ", total.shape().text(),
-        " cannot be added to ", b.shape().text());
+  check(total.shape() == b.shape(), ErrorCode::kFailed, "gradient: ", total.shape(),
+        " cannot be added to ", b.shape());
   Context& context = total.context();
   Tensor y = total.sole_owner() ? total : Tensor::empty(context, total.shape());
   const int64_t cols = total.dims() == 0 ? 1 : total.dim(-1);
@@ -79,8 +79,8 @@ void Tape::add(Record record) {
 }
 
 Gradients Tape::backward(const Tensor& loss) {
-  check(loss.elements() == 1, ErrorCode::kFailed, "backward: the loss has the shape ",
-        loss.shape().text(), ", not one value");
+  check(loss.elements() == 1, ErrorCode::kFailed, "backward: the loss has the shape ", loss.shape(),
+        ", not one value");
   Tensor seed = Tensor::empty(loss.context(), loss.shape());
   *seed.data() = 1.0f;
   return backward(loss, seed);
@@ -119,9 +119,8 @@ bool recording(std::span<const Tensor* const> inputs) {
 
 bool training() { return current_tape != nullptr || will_be_repeated; }
 
-Tensor track(const char* operation, const Tensor& y, std::span<const Tensor* const> inputs,
-             Backward backward) {
-  if (!recording(inputs)) return y;
+Tensor record(const char* operation, const Tensor& y, std::span<const Tensor* const> inputs,
+              Backward backward) {
   Tape::Record record{operation, new_value_id(), {}, std::move(backward), nullptr};
   for (const Tensor* input : inputs) record.inputs.push_back(input->id());
   const Tensor result = y.with_id(record.output);

@@ -103,12 +103,22 @@ inline bool recording(std::initializer_list<const Tensor*> inputs) {
 // accuracy must not be, or the block would give something else the second time.
 bool training();
 
-// y as an operation's result: where recording(inputs), with an id and its way back.
+// y with an id and its way back on this thread's tape.
+Tensor record(const char* operation, const Tensor& y, std::span<const Tensor* const> inputs,
+              Backward backward);
+
+// y as an operation's result: recorded where recording(inputs). `backward` becomes a Backward only
+// then, since that takes memory.
+template <typename Way>
 Tensor track(const char* operation, const Tensor& y, std::span<const Tensor* const> inputs,
-             Backward backward);
-inline Tensor track(const char* operation, const Tensor& y,
-                    std::initializer_list<const Tensor*> inputs, Backward backward) {
-  return track(operation, y, std::span(inputs.begin(), inputs.size()), std::move(backward));
+             Way&& backward) {
+  if (!recording(inputs)) return y;
+  return record(operation, y, inputs, std::forward<Way>(backward));
+}
+template <typename Way>
+Tensor track(const char* operation, const Tensor& y, std::initializer_list<const Tensor*> inputs,
+             Way&& backward) {
+  return track(operation, y, std::span(inputs.begin(), inputs.size()), std::forward<Way>(backward));
 }
 
 // block(x), keeping nothing of its inside for the way back: backward computes it again (Chen et al.

@@ -204,13 +204,13 @@ Problem checked_problem(const Tensor& q, const Tensor& k, const Tensor& v,
                         std::span<const Span> spans, const AttentionOptions& options) {
   check(q.dims() == 3 && k.dims() == 3 && k.shape() == v.shape() && q.dim(0) == k.dim(0) &&
             q.dim(2) == k.dim(2) && k.dim(1) > 0 && q.dim(1) % k.dim(1) == 0,
-        ErrorCode::kFailed, "attention: queries ", q.shape().text(), ", keys ", k.shape().text(),
-        " and values ", v.shape().text(), " do not fit");
+        ErrorCode::kFailed, "attention: queries ", q.shape(), ", keys ", k.shape(), " and values ",
+        v.shape(), " do not fit");
   for (const Span& span : spans) {
     check(
         span.begin >= 0 && span.count >= 0 && span.begin + span.count <= q.dim(0) && span.past == 0,
         ErrorCode::kFailed, "attention: span [", span.begin, ", ", span.begin + span.count,
-        ") after ", span.past, " tokens does not fit ", q.shape().text());
+        ") after ", span.past, " tokens does not fit ", q.shape());
   }
   const float scale =
       options.scale != 0 ? options.scale : 1.0f / std::sqrt(static_cast<float>(q.dim(2)));

@@ -205,8 +205,8 @@ Tensor attention_cached(const Tensor& q, KvType type, int64_t kv_heads, std::spa
                         const AttentionOptions& options) {
   check(
       q.dims() == 3 && kv_heads > 0 && q.dim(1) % kv_heads == 0 && spans.size() == sequences.size(),
-      ErrorCode::kFailed, "attention: queries ", q.shape().text(), " with ", kv_heads,
-      " key heads and ", sequences.size(), " cached sequences for ", spans.size(), " spans");
+      ErrorCode::kFailed, "attention: queries ", q.shape(), " with ", kv_heads, " key heads and ",
+      sequences.size(), " cached sequences for ", spans.size(), " spans");
   check(!recording({&q}), ErrorCode::kFailed,
         "attention: cached keys carry no gradient; train without a cache");
   Tensor y = Tensor::empty(q.context(), q.shape());

@@ -9,8 +9,8 @@
 namespace zhiyin {
 
 Tensor cholesky_upper(Context& context, const Tensor& a) {
-  check(a.dims() == 2 && a.dim(0) == a.dim(1), ErrorCode::kFailed,
-        "cholesky_upper: ", a.shape().text(), " is not square");
+  check(a.dims() == 2 && a.dim(0) == a.dim(1), ErrorCode::kFailed, "cholesky_upper: ", a.shape(),
+        " is not square");
   constexpr int64_t kBand = 128;  // rows of U that are made from all rows above them at once
   constexpr float kLeastPivot = 1e-6f;
   const KernelTable& kernels = context.kernels();

@@ -25,8 +25,8 @@ void for_rows(const Tensor& x, const Body& body) {
 inline int64_t row_size(const Tensor& x) { return x.dims() == 0 ? 1 : x.dim(-1); }
 
 inline void check_same_shape(std::string_view operation, const Tensor& a, const Tensor& b) {
-  check(a.shape() == b.shape(), ErrorCode::kFailed, operation, ": ", a.shape().text(), " and ",
-        b.shape().text(), " differ");
+  check(a.shape() == b.shape(), ErrorCode::kFailed, operation, ": ", a.shape(), " and ", b.shape(),
+        " differ");
 }
 
 }  // namespace zhiyin

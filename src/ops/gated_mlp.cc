@@ -1,7 +1,9 @@
-// The gated feed-forward block in one go. What gate and up give is as wide as several hidden states
-// and would go to memory and back several times as f32: here sums become silu(gate) * up while they
-// are in the cache, and bf16 for the last product at once. The way back does the same with the
-// gradients, from gate and up as they were, kept in bf16.
+// The gated feed-forward block in one go. What gate and up give is as wide as several hidden
+// states. Of many rows it would go to memory and back several times as f32: here sums become
+// silu(gate) * up while they are in the cache, and bf16 for the last product at once. The way back
+// does the same with the gradients, from gate and up as they were, kept in bf16. Of few rows it is
+// what all threads would wait for while one computes it: here each does so for the columns it
+// multiplied, and rounds them to integers for the last product.
 #include <algorithm>
 #include <memory>
 #include <optional>
@@ -10,6 +12,7 @@
 #include "base/error.h"
 #include "ops/low_rank.h"
 #include "ops/product_bf16.h"
+#include "ops/product_integers.h"
 #include "ops/product_parts.h"
 
 namespace zhiyin {
@@ -80,6 +83,27 @@ Bf16Rows gated_rows(const Bf16Rows& x, const Matrix& gate, const Matrix& up,
     }
   };
   for_strips(context, strips, x.rows(), kMostBlockedRows, compute);
+  return out;
+}
+
+// The same as integers. Columns come from rows of gate and up, in units of kUnitRows.
+IntegerRows gated_rows(const IntegerRows& x, const Matrix& gate, const Matrix& up) {
+  Context& context = x.context();
+  IntegerRows out(context, x.rows(), gate.rows(), true);
+  Tensor sums = Tensor::empty(context, {2, x.rows(), gate.rows()});
+  float* const of_gate = sums.data();
+  float* const of_up = of_gate + x.rows() * gate.rows();
+  for_pieces(context, x.rows(), gate.rows() / kUnitRows, [&](int64_t begin, int64_t end) {
+    const int64_t column = begin * kUnitRows, column_end = end * kUnitRows;
+    x.multiply(gate, column, column_end, of_gate, gate.rows());
+    x.multiply(up, column, column_end, of_up, gate.rows());
+    for (int64_t r = 0; r < x.rows(); ++r) {
+      float* const values = of_gate + r * gate.rows() + column;
+      context.kernels().swiglu(values, of_up + r * gate.rows() + column, values,
+                               column_end - column);
+      out.round(r, column, column_end - column, values);
+    }
+  });
   return out;
 }
 
@@ -177,8 +201,8 @@ std::vector<Tensor> gradients_of(const Record& record, const Tensor& dy) {
 
 void check_shapes(const Tensor& x, const Matrix& gate, const Matrix& up, const Matrix& down) {
   check(gate.shape() == up.shape() && x.dim(-1) == gate.cols() && gate.rows() == down.cols(),
-        ErrorCode::kFailed, "gated_mlp: input ", x.shape().text(), ", gate ", gate.shape().text(),
-        ", up ", up.shape().text(), " and down ", down.shape().text(), " do not fit");
+        ErrorCode::kFailed, "gated_mlp: input ", x.shape(), ", gate ", gate.shape(), ", up ",
+        up.shape(), " and down ", down.shape(), " do not fit");
 }
 
 bool fuses(const Tensor& x, std::initializer_list<const Matrix*> matrices) {
@@ -188,20 +212,34 @@ bool fuses(const Tensor& x, std::initializer_list<const Matrix*> matrices) {
   });
 }
 
+bool in_integers(const Tensor& x, std::initializer_list<const Matrix*> matrices) {
+  return few_rows(x.rows()) && std::all_of(matrices.begin(), matrices.end(), [&](const Matrix* m) {
+           return multiplies_integers(x.context(), *m, x.rows());
+         });
+}
+
 }  // namespace
 
 bool fuses_gated_mlp(const Tensor& x, const Matrix& gate, const Matrix& up, const Matrix& down) {
-  return !training() && fuses(x, {&gate, &up, &down});
+  if (training()) return false;
+  return fuses(x, {&gate, &up, &down}) || in_integers(x, {&gate, &up, &down});
 }
 
 Tensor gated_mlp(const Tensor& x, const Matrix& gate, const Matrix& up, const Matrix& down) {
   check_shapes(x, gate, up, down);
   Context& context = x.context();
   Tensor copy;
-  const Bf16Rows inside =
-      gated_rows(Bf16Rows(context, rows_view(x, copy)), gate, up, nullptr, nullptr, nullptr);
+  const RowsView rows = rows_view(x, copy);
   Tensor y = Tensor::empty(context, x.shape().with_last(down.rows()));
-  multiply_bf16(inside, panels_of(context, down), down.rows(), y.data(), down.rows(), false);
+  if (in_integers(x, {&gate, &up, &down})) {
+    const IntegerProduct last{&down, y.data()};
+    const IntegerRows inside = gated_rows(IntegerRows(context, rows, true), gate, up);
+    multiply_integers(inside, {&last, 1});
+  } else {
+    const Bf16Rows inside =
+        gated_rows(Bf16Rows(context, rows), gate, up, nullptr, nullptr, nullptr);
+    multiply_bf16(inside, panels_of(context, down), down.rows(), y.data(), down.rows(), false);
+  }
   return y;
 }
 

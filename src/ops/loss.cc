@@ -57,8 +57,7 @@ double rows_loss(Context& context, Tensor& logits, std::span<const int32_t> labe
 Tensor linear_cross_entropy(const Tensor& x, const Matrix& head, std::span<const int32_t> labels,
                             std::span<const float> weights) {
   check(x.dims() == 2 && x.dim(1) == head.cols(), ErrorCode::kFailed,
-        "linear_cross_entropy: input ", x.shape().text(), " does not fit the head ",
-        head.shape().text());
+        "linear_cross_entropy: input ", x.shape(), " does not fit the head ", head.shape());
   Context& context = x.context();
   check(weights.empty() || weights.size() == labels.size(), ErrorCode::kFailed,
         "linear_cross_entropy: ", weights.size(), " weights for ", labels.size(), " labels");
@@ -113,7 +112,7 @@ Tensor linear_cross_entropy(const Tensor& x, const Matrix& head, std::span<const
 }
 
 Tensor cross_entropy(const Tensor& logits, std::span<const int32_t> labels) {
-  check(logits.dims() == 2, ErrorCode::kFailed, "cross_entropy: ", logits.shape().text(),
+  check(logits.dims() == 2, ErrorCode::kFailed, "cross_entropy: ", logits.shape(),
         " is not [rows, vocabulary]");
   Context& context = logits.context();
   const std::vector<int32_t> rows =

@@ -4,7 +4,7 @@ namespace zhiyin {
 
 Tensor rms_norm(const Tensor& x, const Tensor& weight, float epsilon) {
   check(x.dims() >= 1 && weight.dims() == 1 && x.dim(-1) == weight.dim(0), ErrorCode::kFailed,
-        "rms_norm: weight ", weight.shape().text(), " does not fit the input ", x.shape().text());
+        "rms_norm: weight ", weight.shape(), " does not fit the input ", x.shape());
   Tensor y = Tensor::empty(x.context(), x.shape());
   const KernelTable& kernels = x.context().kernels();
   const int64_t n = x.dim(-1);

@@ -68,7 +68,8 @@ std::vector<Tensor> linear_many(const Tensor& x, std::span<const LinearOperand> 
                                 Rounding rounding = Rounding::kAuto);
 
 // down . (silu(gate . x) * up . x) in one go (gated_mlp.cc), and whether that is how to compute it:
-// without a gradient, in the fast mode, for many rows on a CPU that multiplies these in bf16.
+// without a gradient, in the fast mode, for many rows on a CPU that multiplies these in bf16, for
+// few with packed weights.
 bool fuses_gated_mlp(const Tensor& x, const Matrix& gate, const Matrix& up, const Matrix& down);
 Tensor gated_mlp(const Tensor& x, const Matrix& gate, const Matrix& up, const Matrix& down);
 

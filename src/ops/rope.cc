@@ -7,8 +7,8 @@ namespace zhiyin {
 Tensor rope(const Tensor& x, const Rotation& rotation) {
   check(x.dims() == 3 && rotation.cosine.dims() == 2 && rotation.cosine.dim(0) == x.dim(0) &&
             2 * rotation.cosine.dim(1) <= x.dim(2),
-        ErrorCode::kFailed, "rope: input ", x.shape().text(), " does not fit the rotation ",
-        rotation.cosine.shape().text());
+        ErrorCode::kFailed, "rope: input ", x.shape(), " does not fit the rotation ",
+        rotation.cosine.shape());
   Tensor y = Tensor::empty(x.context(), x.shape());
   const KernelTable& kernels = x.context().kernels();
   const int64_t per_token = y.dim(1) * y.dim(2);

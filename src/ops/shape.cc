@@ -10,12 +10,11 @@ Tensor reshape(const Tensor& x, const Shape& shape) {
 }
 
 Tensor gather_rows(const Tensor& x, std::span<const int32_t> rows) {
-  check(x.dims() == 2, ErrorCode::kFailed, "gather_rows: ", x.shape().text(),
-        " is not [rows, width]");
+  check(x.dims() == 2, ErrorCode::kFailed, "gather_rows: ", x.shape(), " is not [rows, width]");
   Tensor y = Tensor::empty(x.context(), {static_cast<int64_t>(rows.size()), x.dim(1)});
   for (size_t i = 0; i < rows.size(); ++i) {
     check(rows[i] >= 0 && rows[i] < x.dim(0), ErrorCode::kFailed, "gather_rows: row ", rows[i],
-          " of ", x.shape().text());
+          " of ", x.shape());
     std::copy_n(x.row(rows[i]), x.dim(1), y.row(static_cast<int64_t>(i)));
   }
   return track(

@@ -48,4 +48,7 @@ class Shape {
   int dims_ = 0;
 };
 
+// For cat() and check(): a message costs nothing until it is needed.
+inline void append_text(std::string& out, const Shape& shape) { out += shape.text(); }
+
 }  // namespace zhiyin

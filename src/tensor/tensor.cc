@@ -59,7 +59,7 @@ Tensor Tensor::zeros(Context& context, const Shape& shape) {
 
 Tensor Tensor::from(Context& context, const Shape& shape, std::span<const float> values) {
   check(static_cast<int64_t>(values.size()) == shape.elements(), ErrorCode::kFailed,
-        "tensor: ", values.size(), " values do not fill the shape ", shape.text());
+        "tensor: ", values.size(), " values do not fill the shape ", shape);
   Tensor tensor = empty(context, shape);
   std::copy(values.begin(), values.end(), tensor.data_);
   return tensor;
@@ -72,8 +72,8 @@ Tensor Tensor::parameter(Context& context, const Shape& shape, std::span<const f
 bool Tensor::contiguous() const { return strides_ == contiguous_strides(shape_); }
 
 float Tensor::item() const {
-  check(defined() && elements() == 1, ErrorCode::kFailed, "item: the tensor has the shape ",
-        shape_.text(), ", not one value");
+  check(defined() && elements() == 1, ErrorCode::kFailed, "item: the tensor has the shape ", shape_,
+        ", not one value");
   return *data_;
 }
 
@@ -103,8 +103,8 @@ int64_t Tensor::row_stride() const {
 }
 
 Tensor Tensor::view(const Shape& shape) const {
-  check(contiguous() && shape.elements() == elements(), ErrorCode::kFailed, "view: ", shape_.text(),
-        contiguous() ? " cannot be seen as " : " is not contiguous, wanted ", shape.text());
+  check(contiguous() && shape.elements() == elements(), ErrorCode::kFailed, "view: ", shape_,
+        contiguous() ? " cannot be seen as " : " is not contiguous, wanted ", shape);
   Tensor other = *this;
   other.shape_ = shape;
   other.strides_ = contiguous_strides(shape);
@@ -115,8 +115,7 @@ Tensor Tensor::view(const Shape& shape) const {
 Tensor Tensor::slice(int d, int64_t begin, int64_t end) const {
   const int at = d < 0 ? d + dims() : d;
   check(at >= 0 && at < dims() && begin >= 0 && begin <= end && end <= dim(at), ErrorCode::kFailed,
-        "slice: [", begin, ", ", end, ") of dimension ", d, " is outside the shape ",
-        shape_.text());
+        "slice: [", begin, ", ", end, ") of dimension ", d, " is outside the shape ", shape_);
   Tensor other = *this;
   other.data_ += begin * stride(at);
   other.shape_.set(at, end - begin);

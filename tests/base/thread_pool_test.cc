@@ -30,6 +30,37 @@ TEST(ThreadPool, CoversEveryIndexOnce) {
   }
 }
 
+// Pieces are cut as threads come, so what is said of them is that they begin and end at the grain.
+TEST(ThreadPool, PiecesCoverEveryIndexOnce) {
+  for (int threads : {1, 2, 3, 7}) {
+    ThreadPool pool(threads);
+    for (int64_t n : {0, 1, 2, 63, 64, 65, 1000}) {
+      for (int64_t grain : {1, 7, 64, 5000}) {
+        std::vector<int> hits(static_cast<size_t>(n), 0);
+        pool.parallel_pieces(n, grain, [&](int64_t begin, int64_t end) {
+          EXPECT_TRUE(begin % grain == 0 && (end % grain == 0 || end == n) && begin < end);
+          for (int64_t i = begin; i < end; ++i) ++hits[static_cast<size_t>(i)];
+        });
+        for (int hit : hits) ASSERT_EQ(hit, 1);
+      }
+    }
+  }
+}
+
+// A thread that is held up keeps nothing from the others but the piece it is in.
+TEST(ThreadPool, PiecesOfAThreadHeldUpAreTakenByOthers) {
+  ThreadPool pool(2);
+  std::atomic<int64_t> done{0};
+  pool.parallel_pieces(64, 1, [&](int64_t begin, int64_t end) {
+    // The first piece of the first part is 16 long; all else is done before it ends.
+    if (begin == 0) {
+      while (done.load() < 64 - end) std::this_thread::yield();
+    }
+    done += end - begin;
+  });
+  EXPECT_EQ(done.load(), 64);
+}
+
 // What one loop wrote, the next one reads: on other threads, right after and after a pause in which
 // the workers park.
 TEST(ThreadPool, LoopsFollowEachOther) {

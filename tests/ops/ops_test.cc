@@ -264,10 +264,36 @@ TEST(Ops, GatedMlpInOneGo) {
         Tape tape;
         EXPECT_FALSE(fuses_gated_mlp(x, gate, up, down));
       }
-      EXPECT_FALSE(fuses_gated_mlp(random_tensor(context, {kFewRows, width}, 4), gate, up, down));
+      const Tensor few = random_tensor(context, {kFewRows, width}, 4);
+      EXPECT_EQ(fuses_gated_mlp(few, gate, up, down), format == Format::kQ8_0);
     }
   }
   EXPECT_GT(fused, 0);
+}
+
+// Of few rows it is that to the bit, whatever the number of threads.
+TEST(Ops, GatedMlpOfFewRowsInOneGo) {
+  const int64_t width = 256, inside = 416;
+  for (const KernelTable* table : testing::kernel_tables()) {
+    for (const int threads : {1, 2, 3}) {
+      Context context({.threads = threads, .kernels = table});
+      const auto weight = [&](int64_t rows, int64_t cols, uint64_t seed) {
+        const std::vector<float> values = random_values(rows * cols, seed);
+        Weight w = Weight::packed_from(context, "w", Format::kQ5_0, rows, cols, values.data());
+        w.prepare(context);
+        return Matrix(w);
+      };
+      const Matrix gate = weight(inside, width, 1), up = weight(inside, width, 2);
+      const Matrix down = weight(width, inside, 3);
+      for (const int64_t rows : {1, 2, 5, 16}) {
+        const Tensor x = random_tensor(context, {rows, width}, 4);
+        ASSERT_TRUE(fuses_gated_mlp(x, gate, up, down)) << table->name;
+        EXPECT_EQ(gated_mlp(x, gate, up, down).to_vector(),
+                  linear(swiglu(linear(x, gate), linear(x, up)), down).to_vector())
+            << table->name << ", " << rows << " rows, " << threads << " threads";
+      }
+    }
+  }
 }
 
 // Training takes the packed form of a weight where there is one: products and gradients are those
