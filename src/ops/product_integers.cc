@@ -1,6 +1,7 @@
 #include "ops/product_integers.h"
 
 #include <algorithm>
+
 namespace zhiyin {
 namespace {
 
