@@ -7,8 +7,6 @@ namespace {
 
 // Of the time that answering takes, what trying the draft may cost.
 constexpr double kAllowance = 0.015;
-// What a plan must promise: times and rates are estimates.
-constexpr double kWorthwhile = 1.05;
 // Reading many tokens, in single ones, until it is measured.
 constexpr double kAssumedReading = 8;
 // Proposals among which the time of catching up is divided.

@@ -9,6 +9,9 @@
 
 namespace zhiyin {
 
+// What a plan must promise, in steps of one token: times and rates are estimates.
+inline constexpr double kWorthwhile = 1.05;
+
 // How often something comes true, with older cases counting less. Begins at an assumed rate that
 // the first few cases outweigh.
 class HitRate {

@@ -5,12 +5,6 @@
 #include "generate/session.h"
 
 namespace zhiyin {
-namespace {
-
-// What a plan must promise: times and rates are estimates.
-constexpr double kWorthwhile = 1.05;
-
-}  // namespace
 
 void Speculator::begin(std::span<const int32_t> prompt) {
   lookup_.reset();

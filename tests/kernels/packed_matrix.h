@@ -113,4 +113,29 @@ inline std::vector<float> random_values(int64_t count, std::mt19937& random) {
   return out;
 }
 
+inline constexpr float kUntouched = 12345.0f;
+
+struct Near {
+  double value, tolerance;
+};
+
+// Every element of y[tokens][stride], which was kUntouched before rows [begin, end) were written:
+// expected(token, row) gives a Near.
+template <typename Expected>
+void expect_rows(const std::vector<float>& y, int64_t stride, int64_t begin, int64_t end,
+                 const Expected& expected) {
+  const int64_t tokens = static_cast<int64_t>(y.size()) / stride;
+  for (int64_t t = 0; t < tokens; ++t) {
+    for (int64_t r = 0; r < stride; ++r) {
+      const float got = y[static_cast<size_t>(t * stride + r)];
+      if (r < begin || r >= end) {
+        ASSERT_EQ(got, kUntouched) << "token " << t << ", row " << r;
+        continue;
+      }
+      const Near wanted = expected(t, r);
+      ASSERT_NEAR(got, wanted.value, wanted.tolerance) << "token " << t << ", row " << r;
+    }
+  }
+}
+
 }  // namespace zhiyin::testing

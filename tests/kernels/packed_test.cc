@@ -57,8 +57,6 @@ struct Inputs {
   }
 };
 
-constexpr float kUntouched = 12345.0f;
-
 // Multiplies rows [begin, end) and compares every element of y.
 void expect_product(const KernelTable& table, const Matrix& m, const Packed& packed,
                     const std::vector<float>& w, const Inputs& x, int64_t begin, int64_t end) {
@@ -69,22 +67,15 @@ void expect_product(const KernelTable& table, const Matrix& m, const Packed& pac
   const int64_t stride = m.rows + 3;
   std::vector<float> y(static_cast<size_t>(x.tokens * stride), kUntouched);
   table.gemm_packed(x.product(packed.weight, 0, x.tokens, y.data(), stride, begin, end));
-  for (int64_t t = 0; t < x.tokens; ++t) {
-    for (int64_t r = 0; r < stride; ++r) {
-      const float got = y[static_cast<size_t>(t * stride + r)];
-      if (r < begin || r >= end) {
-        ASSERT_EQ(got, kUntouched) << "token " << t << ", row " << r;
-        continue;
-      }
-      double expected = 0, magnitude = 0;
-      for (int64_t c = 0; c < m.cols; ++c) {
-        const double term = w[static_cast<size_t>(r * m.cols + c)] * x.value(t, c);
-        expected += term;
-        magnitude += std::abs(term);
-      }
-      ASSERT_NEAR(got, expected, 2e-6 * magnitude + 1e-6) << "token " << t << ", row " << r;
+  expect_rows(y, stride, begin, end, [&](int64_t t, int64_t r) {
+    double expected = 0, magnitude = 0;
+    for (int64_t c = 0; c < m.cols; ++c) {
+      const double term = w[static_cast<size_t>(r * m.cols + c)] * x.value(t, c);
+      expected += term;
+      magnitude += std::abs(term);
     }
-  }
+    return Near{expected, 2e-6 * magnitude + 1e-6};
+  });
 }
 
 class PackedTest : public ::testing::TestWithParam<Format> {};

@@ -15,8 +15,6 @@ namespace {
 
 using namespace testing;
 
-constexpr float kUntouched = 12345.0f;
-
 struct Tiles {
   Q8TileLayout layout;
   AlignedBytes bytes;
@@ -96,24 +94,17 @@ void expect_product(const KernelTable& table, const Matrix& m, const Packed& pac
   const Tiles x(table, values, tokens, m.cols, fine);
   const int64_t stride = m.rows + 3;
   const std::vector<float> y = multiply(table, packed, x, tokens, stride, begin, end);
-  for (int64_t t = 0; t < tokens; ++t) {
-    for (int64_t r = 0; r < stride; ++r) {
-      const float got = y[static_cast<size_t>(t * stride + r)];
-      if (r < begin || r >= end) {
-        ASSERT_EQ(got, kUntouched) << "token " << t << ", row " << r;
-        continue;
-      }
-      // Sums are of levels, up to a window's range above its lowest weight.
-      double expected = 0, magnitude = 0;
-      for (int64_t c = 0; c < m.cols; ++c) {
-        const auto at = static_cast<size_t>(r * m.cols + c);
-        const double weight = used.weights[at], value = x.value(t, c);
-        expected += weight * value;
-        magnitude += (std::abs(weight) + used.ranges[at]) * std::abs(value);
-      }
-      ASSERT_NEAR(got, expected, 2e-6 * magnitude + 1e-6) << "token " << t << ", row " << r;
+  expect_rows(y, stride, begin, end, [&](int64_t t, int64_t r) {
+    // Sums are of levels, up to a window's range above its lowest weight.
+    double expected = 0, magnitude = 0;
+    for (int64_t c = 0; c < m.cols; ++c) {
+      const auto at = static_cast<size_t>(r * m.cols + c);
+      const double weight = used.weights[at], value = x.value(t, c);
+      expected += weight * value;
+      magnitude += (std::abs(weight) + used.ranges[at]) * std::abs(value);
     }
-  }
+    return Near{expected, 2e-6 * magnitude + 1e-6};
+  });
 }
 
 class RequantizedTest : public ::testing::TestWithParam<Format> {};
